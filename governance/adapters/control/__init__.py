@@ -1,0 +1,1 @@
+"""The control database (PostgreSQL): subjects, ledger, quarantine, runs, manifests."""

@@ -1,0 +1,1 @@
+"""Small types that every part shares: time, secrets, outcomes. No I/O."""
