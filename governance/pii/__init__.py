@@ -1,1 +1,1 @@
-""""""
+"""Finding personal data that nobody declared."""

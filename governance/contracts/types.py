@@ -1,0 +1,271 @@
+"""A contract, parsed: what the YAML says, as types. Everything below trusts these.
+
+`load.py` makes them from ODCS v3.1.0 files and `check.py` refuses those that would break a promise.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class LogicalType(StrEnum):
+    """The ODCS logical types."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TIME = "time"
+    OBJECT = "object"
+    ARRAY = "array"
+
+
+class Protect(StrEnum):
+    """What happens to a cell before its first write."""
+
+    CLEAR = "clear"
+    ENCRYPT = "encrypt"
+    PSEUDONYMISE = "pseudonymise"
+    MASK = "mask"
+    DROP = "drop"
+
+
+class Scan(StrEnum):
+    """How a cell that stays in clear is searched for undeclared personal data."""
+
+    TEXT = "text"
+    PATTERN = "pattern"
+    NONE = "none"
+
+
+class OnFinding(StrEnum):
+    """What happens to a row, or a span, in which undeclared personal data is found."""
+
+    QUARANTINE = "quarantine"
+    REDACT = "redact"
+
+
+class KeyRule(StrEnum):
+    """How a key value is normalised before it is digested. A value that doesn't fit its rule is no alias."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    IDENTIFIER = "identifier"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where a thing stands: file and 1-based line."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Derive:
+    """One computation of the closed set: `age_in_years`, `email_domain`, `year`, `concat`, `constant`, `country_code`.
+
+    `inputs` are field ids. `separator` is used by concat only. `value` by constant only.
+    """
+
+    kind: str
+    inputs: tuple[str, ...]
+    separator: str = " "
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column. `id` is stable and never renamed; `name` is the column's name in our stores.
+
+    `source_names` maps a server (source) name, or `*`, to the names the column has there, tried in order.
+    A name may be a dotted path into nested records (`location.street.name`). `source_formats` maps a server name or `*`
+    to the form a date, timestamp or number is written in there (see `enforcement.convert`).
+    """
+
+    id: str
+    name: str
+    logical_type: LogicalType
+    where: Line
+    physical_type: str | None = None
+    description: str = ""
+    required: bool = False
+    unique: bool = False
+    primary_key_position: int | None = None
+    classification: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    enum: tuple[str, ...] = ()
+    pii: str | None = None
+    protect: Protect | None = None
+    scan: Scan | None = None
+    on_finding: OnFinding = OnFinding.QUARANTINE
+    source_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    source_formats: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    derive: Derive | None = None
+    reason: str | None = None
+    transform_sources: tuple[str, ...] = ()
+    transform_logic: str | None = None
+    relationships: tuple[str, ...] = ()
+    quality: tuple["Quality", ...] = ()
+
+
+@dataclass(frozen=True)
+class SubjectKey:
+    """One field of a subject key, with its normaliser."""
+
+    field: str
+    rule: KeyRule
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A person a row speaks of. `entity` has at most 16 bytes; `keys` in the order in which they decide.
+
+    `fields` are the field ids that are about this person (its keys included). `born` is the field id of the birth date.
+    """
+
+    entity: str
+    keys: tuple[SubjectKey, ...]
+    fields: tuple[str, ...]
+    where: Line
+    born: str | None = None
+    minimum_age: int | None = None
+    belongs_to: str | None = None
+
+    @property
+    def pseudonym_column(self) -> str:
+        """The output column that carries this subject's pseudonym."""
+        return f"{self.entity}_pseudonym"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One rule of the contract's `quality`.
+
+    kind `row`: a condition on one row, vectorised (`rule`: net_of, unit_price, difference, not_negative, between,
+    in_set, matches, not_after; see `enforcement.quality`). kind `set`: a condition on the staged table (`rule`:
+    unique, row_count, reference, null_share, mean_between, …), compiled into Great Expectations.
+    """
+
+    name: str
+    kind: Literal["row", "set"]
+    rule: str
+    fields: tuple[str, ...]
+    where: Line
+    arguments: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A server of the contract that data comes from. `location` may be replaced in the settings, by name.
+
+    `format`: csv | json | ndjson | api | sql | parquet. `nulls` are the texts that mean null there. `records` is the dotted
+    path to the list of records in a JSON document or API page (empty: the document is the list). `updated_field` is the
+    column, as named at the source, that incremental reads ask for. `trim` strips the outer white space of texts.
+    """
+
+    name: str
+    format: str
+    location: str
+    where: Line
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str | None = '"'
+    nulls: tuple[str, ...] = ("",)
+    records: str = ""
+    columns: tuple[str, ...] = ()
+    cursor_parameter: str = "cursor"
+    next_path: str = "next"
+    page_size: int = 500
+    updated_parameter: str | None = None
+    table: str | None = None
+    updated_field: str | None = None
+    trim: bool = True
+    raw: bool = False
+    retention: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One schema object of a contract. `id` is `<contract id>/<schema id>`."""
+
+    id: str
+    name: str
+    where: Line
+    fields: tuple[Field, ...]
+    subjects: tuple[Subject, ...]
+    quality: tuple[Quality, ...]
+    sources: tuple[Source, ...]
+    purpose: str | None = None
+    legal_basis: str | None = None
+    erasure: Literal["shred", "delete"] | None = None
+    after_erasure: Literal["suppress", "forget"] | None = None
+    aggregate_only: bool = False
+    smallest_group: int = 5
+    record_date: str | None = None
+    retention: str | None = None
+    latency: str | None = None
+    quarantine_retention_days: int = 30
+    overlap_hours: int = 0
+    updated_at: str | None = None
+    sinks: tuple[str, ...] = ()
+    description: str = ""
+
+    def field(self, field_id: str) -> Field:
+        """The field with this id. Raises KeyError: `check` has seen to it that references exist."""
+        for one in self.fields:
+            if one.id == field_id:
+                return one
+        raise KeyError(field_id)
+
+    @property
+    def primary_key(self) -> tuple[Field, ...]:
+        """The fields of the primary key, in order."""
+        keyed = [f for f in self.fields if f.primary_key_position is not None]
+        return tuple(sorted(keyed, key=lambda f: f.primary_key_position or 0))
+
+
+@dataclass(frozen=True)
+class Role:
+    """An ODCS role."""
+
+    name: str
+    access: str = "read"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One contract file."""
+
+    id: str
+    name: str
+    version: str
+    status: str
+    file: str
+    datasets: tuple[Dataset, ...]
+    roles: tuple[Role, ...] = ()
+    team: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a contract: where, what, and the nearest valid word if there is one."""
+
+    where: Line
+    code: str
+    message: str
+    field: str | None = None
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        subject = f" field {self.field}:" if self.field else ""
+        hint = f" Did you mean '{self.nearest}'?" if self.nearest else ""
+        return f"{self.where}:{subject} {self.message}{hint}"

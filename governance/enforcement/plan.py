@@ -1,0 +1,247 @@
+"""What a contract compiles to: pure data, printable as JSON, the only thing that `enforce` reads.
+
+`compile_plan` refuses nothing that `contract check` accepts, and takes nothing that it refuses.
+"""
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from governance.contracts.types import Contract, Dataset, Field, LogicalType, Protect, Scan
+from governance.errors import ContractError
+
+SOURCE, PART, POSITION, VERSION = "kasbah_source", "kasbah_part", "kasbah_position", "kasbah_contract"
+"""Columns that every governed row carries: where it came from and the contract version that let it through."""
+
+_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "time": pa.time64("us"),
+}
+_DECIMAL = re.compile(r"^(?:decimal|numeric)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """One field. `type` is a word of `arrow_type`; `stored_type` what the sink sees. `subject` is the entity it is about."""
+
+    field: str
+    name: str
+    type: str
+    required: bool
+    protect: str
+    subject: str | None
+    pii: str | None
+    scan: str
+    on_finding: str
+    source_names: dict[str, tuple[str, ...]]
+    formats: dict[str, tuple[str, ...]]
+    derive: dict[str, Any] | None = None
+    reason: str | None = None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the field reaches a store as a column of its own (a pseudonymised key lives on as the pseudonym)."""
+        return self.protect not in (Protect.DROP, Protect.PSEUDONYMISE)
+
+    @property
+    def stored_type(self) -> str:
+        """The type in the sink: a token or a mask is text."""
+        return self.type if self.protect == Protect.CLEAR else "string"
+
+    def names_in(self, source: str) -> tuple[str, ...]:
+        """The names this field may have in a source, in the order they are tried."""
+        return self.source_names.get(source) or self.source_names.get("*") or (self.name,)
+
+    def formats_in(self, source: str) -> tuple[str, ...]:
+        """The declared forms of this field's values in a source."""
+        return self.formats.get(source) or self.formats.get("*") or ()
+
+
+@dataclass(frozen=True)
+class SubjectPlan:
+    """A person in the row. `keys` are (field id, normaliser) in deciding order."""
+
+    entity: str
+    keys: tuple[tuple[str, str], ...]
+    fields: tuple[str, ...]
+    pseudonym_column: str
+    born: str | None = None
+    minimum_age: int | None = None
+
+
+@dataclass(frozen=True)
+class RulePlan:
+    """A rule on one row (`enforcement.quality`) or on a set of rows (the quality gate)."""
+
+    name: str
+    rule: str
+    fields: tuple[str, ...]
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """What enforcement must know of a source: the texts that mean null there, and whether texts are trimmed."""
+
+    name: str
+    nulls: tuple[str, ...]
+    trim: bool
+
+
+@dataclass(frozen=True)
+class EnforcementPlan:
+    """Everything enforcement needs, and nothing else.
+
+    `scanned` are the fields whose cells are searched because they are stored in clear; `admit_unscanned` names those for
+    which cannot-tell may pass: a stated gap, shown in every report.
+    """
+
+    dataset: str
+    contract: str
+    version: str
+    system: str
+    table: str
+    columns: tuple[ColumnPlan, ...]
+    subjects: tuple[SubjectPlan, ...]
+    row_rules: tuple[RulePlan, ...]
+    set_rules: tuple[RulePlan, ...]
+    sources: tuple[SourcePlan, ...]
+    key: tuple[str, ...]
+    version_field: str | None
+    record_date: str | None
+    scanned: tuple[str, ...]
+    admit_unscanned: tuple[str, ...]
+    quarantine_days: int = 30
+
+    def column(self, field_id: str) -> ColumnPlan:
+        """The plan of one field."""
+        return next(c for c in self.columns if c.field == field_id)
+
+    def source(self, name: str) -> SourcePlan:
+        """The plan of one source; a source without one has no null texts but the empty one."""
+        return next((s for s in self.sources if s.name == name), SourcePlan(name, ("",), True))
+
+    @property
+    def has_minimum_age(self) -> bool:
+        """Whether some subject must have reached an age."""
+        return any(s.minimum_age is not None for s in self.subjects)
+
+    def output_schema(self) -> pa.Schema:
+        """The schema of admitted rows: stored fields, pseudonyms, origin columns."""
+        fields = [pa.field(c.name, arrow_type(c.stored_type), not c.required) for c in self.columns if c.stored]
+        fields += [pa.field(s.pseudonym_column, pa.string()) for s in self.subjects]
+        fields += [pa.field(n, pa.string(), nullable=False) for n in (SOURCE, PART)]
+        fields += [pa.field(POSITION, pa.int64(), nullable=False), pa.field(VERSION, pa.string(), nullable=False)]
+        return pa.schema(fields)
+
+    def to_json(self) -> str:
+        """Stable, indented JSON."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+
+
+def arrow_type(word: str) -> pa.DataType:
+    """The Arrow type of a plan's type word: `string`, `int64`, …, `decimal(12,2)`. Raises ContractError."""
+    if word in _TYPES:
+        return _TYPES[word]
+    match = _DECIMAL.match(word)
+    if match and 1 <= int(match[1]) <= 38 and int(match[2] or 0) <= int(match[1]):
+        return pa.decimal128(int(match[1]), int(match[2] or 0))
+    raise ContractError("a type must be string, int64, double, bool, date, timestamp, time or decimal(p,s) with p up to 38")
+
+
+def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
+    """Compile a checked dataset. Raises ContractError where a field has no rule."""
+    about = {f: s.entity for s in dataset.subjects for f in s.fields}
+    columns = tuple(_column(f, about.get(f.id)) for f in dataset.fields)
+    clear = tuple(c.field for c in columns if c.stored and c.protect == Protect.CLEAR and c.scan != Scan.NONE)
+    rules = tuple(RulePlan(q.name, q.rule, q.fields, q.arguments) for q in dataset.quality if q.kind == "row")
+    limits = tuple(rule for f in dataset.fields for rule in _limits(f))
+    return EnforcementPlan(
+        dataset=dataset.id,
+        contract=contract.id,
+        version=contract.version,
+        system=contract.id.split(".")[0],
+        table=dataset.name,
+        columns=columns,
+        subjects=tuple(
+            SubjectPlan(
+                s.entity,
+                tuple((k.field, str(k.rule)) for k in s.keys),
+                s.fields,
+                s.pseudonym_column,
+                s.born,
+                s.minimum_age,
+            )
+            for s in dataset.subjects
+        ),
+        row_rules=limits + rules,
+        set_rules=tuple(RulePlan(q.name, q.rule, q.fields, q.arguments) for q in dataset.quality if q.kind == "set"),
+        sources=tuple(SourcePlan(s.name, s.nulls, s.trim) for s in dataset.sources),
+        key=tuple(f.id for f in dataset.primary_key),
+        version_field=dataset.updated_at,
+        record_date=dataset.record_date,
+        scanned=clear,
+        admit_unscanned=clear,
+        quarantine_days=dataset.quarantine_retention_days,
+    )
+
+
+def _column(one: Field, subject: str | None) -> ColumnPlan:
+    protect = one.protect or (Protect.CLEAR if subject is None and one.pii is None else None)
+    if protect is None:
+        raise ContractError(f"{one.where}: field {one.id} is personal data but no 'protect' rule says how it is kept")
+    return ColumnPlan(
+        field=one.id,
+        name=one.name,
+        type=_type_word(one),
+        required=one.required or one.primary_key_position is not None,
+        protect=str(protect),
+        subject=subject,
+        pii=one.pii,
+        scan=str(one.scan or (Scan.PATTERN if one.enum or "pattern" in one.options else Scan.TEXT)),
+        on_finding=str(one.on_finding),
+        source_names=one.source_names,
+        formats=one.source_formats,
+        derive=None
+        if one.derive is None
+        else {"kind": one.derive.kind, "inputs": one.derive.inputs, "separator": one.derive.separator, "value": one.derive.value},
+        reason=one.reason,
+    )
+
+
+def _type_word(one: Field) -> str:
+    if one.logical_type is LogicalType.NUMBER:
+        physical = (one.physical_type or "double").strip().lower()
+        return physical if _DECIMAL.match(physical) else "double"
+    words = {
+        LogicalType.INTEGER: "int64",
+        LogicalType.BOOLEAN: "bool",
+        LogicalType.DATE: "date",
+        LogicalType.TIMESTAMP: "timestamp",
+        LogicalType.TIME: "time",
+    }
+    return words.get(one.logical_type, "string")
+
+
+def _limits(one: Field) -> list[RulePlan]:
+    """The ODCS options of a field, as row rules."""
+    rules = []
+    if one.enum:
+        rules.append(RulePlan(f"{one.id}_in_set", "in_set", (one.id,), {"values": list(one.enum)}))
+    bounds = {k: one.options[k] for k in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if k in one.options}
+    if bounds:
+        rules.append(RulePlan(f"{one.id}_between", "between", (one.id,), bounds))
+    lengths = {k: one.options[k] for k in ("minLength", "maxLength") if k in one.options}
+    if lengths:
+        rules.append(RulePlan(f"{one.id}_length", "length", (one.id,), lengths))
+    if "pattern" in one.options:
+        rules.append(RulePlan(f"{one.id}_matches", "matches", (one.id,), {"pattern": one.options["pattern"]}))
+    return rules
