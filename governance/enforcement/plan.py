@@ -236,10 +236,10 @@ def _limits(one: Field) -> list[RulePlan]:
     rules = []
     if one.enum:
         rules.append(RulePlan(f"{one.id}_in_set", "in_set", (one.id,), {"values": list(one.enum)}))
-    bounds = {k: one.options[k] for k in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if k in one.options}
+    bounds: dict[str, Any] = {k: one.options[k] for k in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if k in one.options}
     if bounds:
         rules.append(RulePlan(f"{one.id}_between", "between", (one.id,), bounds))
-    lengths = {k: one.options[k] for k in ("minLength", "maxLength") if k in one.options}
+    lengths: dict[str, Any] = {k: one.options[k] for k in ("minLength", "maxLength") if k in one.options}
     if lengths:
         rules.append(RulePlan(f"{one.id}_length", "length", (one.id,), lengths))
     if "pattern" in one.options:

@@ -1,1 +1,1 @@
-""""""
+"""Flows move data from a source, through enforcement, to sinks."""
