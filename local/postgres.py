@@ -50,7 +50,18 @@ class Postgres:
         if not (data / "PG_VERSION").exists():
             shutil.rmtree(data, ignore_errors=True)
             _run(
-                [binaries / "initdb", "-D", data, "-U", "kasbah", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions"],
+                [
+                    binaries / "initdb",
+                    "-D",
+                    data,
+                    "-U",
+                    "kasbah",
+                    "--auth=trust",
+                    "-E",
+                    "UTF8",
+                    "--locale=C",
+                    "--no-instructions",
+                ],
                 user,
                 folder,
             )
@@ -194,7 +205,9 @@ def _socket_folder(folder: Path) -> Path:
 
 
 def _run(command: list[object], user: int | None, folder: Path) -> None:
-    done = subprocess.run([str(part) for part in command], cwd="/", user=user, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], cwd="/", user=user, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         (folder / "log").write_text(done.stdout + done.stderr)
         raise PostgresError(f"PostgreSQL could not be set up; its log is {folder / 'log'}")

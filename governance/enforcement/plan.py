@@ -154,7 +154,9 @@ def arrow_type(word: str) -> pa.DataType:
     match = _DECIMAL.match(word)
     if match and 1 <= int(match[1]) <= 38 and int(match[2] or 0) <= int(match[1]):
         return pa.decimal128(int(match[1]), int(match[2] or 0))
-    raise ContractError("a type must be string, int64, double, bool, date, timestamp, time or decimal(p,s) with p up to 38")
+    raise ContractError(
+        "a type must be string, int64, double, bool, date, timestamp, time or decimal(p,s) with p up to 38"
+    )
 
 
 def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
@@ -212,7 +214,12 @@ def _column(one: Field, subject: str | None) -> ColumnPlan:
         formats=one.source_formats,
         derive=None
         if one.derive is None
-        else {"kind": one.derive.kind, "inputs": one.derive.inputs, "separator": one.derive.separator, "value": one.derive.value},
+        else {
+            "kind": one.derive.kind,
+            "inputs": one.derive.inputs,
+            "separator": one.derive.separator,
+            "value": one.derive.value,
+        },
         reason=one.reason,
     )
 
@@ -236,7 +243,9 @@ def _limits(one: Field) -> list[RulePlan]:
     rules = []
     if one.enum:
         rules.append(RulePlan(f"{one.id}_in_set", "in_set", (one.id,), {"values": list(one.enum)}))
-    bounds: dict[str, Any] = {k: one.options[k] for k in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if k in one.options}
+    bounds: dict[str, Any] = {
+        k: one.options[k] for k in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if k in one.options
+    }
     if bounds:
         rules.append(RulePlan(f"{one.id}_between", "between", (one.id,), bounds))
     lengths: dict[str, Any] = {k: one.options[k] for k in ("minLength", "maxLength") if k in one.options}
