@@ -165,9 +165,10 @@ class Quality:
 class Source:
     """A server of the contract that data comes from. `location` may be replaced in the settings, by name.
 
-    `format`: csv | json | ndjson | api | sql | parquet. `nulls` are the texts that mean null there. `records` is the dotted
-    path to the list of records in a JSON document or API page (empty: the document is the list). `updated_field` is the
-    column, as named at the source, that incremental reads ask for. `trim` strips the outer white space of texts.
+    `format`: csv | json | ndjson | api | sql | parquet. `nulls` are the texts that mean null there. `records` is the
+    dotted path to the list of records in a JSON document or API page (empty: the document is the list).
+    `updated_field` is the column, as named at the source, that incremental reads ask for. `trim` strips the outer
+    white space of texts.
     """
 
     name: str

@@ -32,7 +32,9 @@ class Keys(Protocol):
     """The keys of one enforced batch, held under a lease that the caller began."""
 
     def resolve(self, entity: str, keys: list[pa.Array], create: np.ndarray) -> Resolved:
-        """The subject of each row by its normalised key values, in deciding order; new ones only where `create` is true."""
+        """The subject of each row by its normalised key values, in deciding order; new ones only where `create` is
+        true.
+        """
         ...
 
     def day_key(self, day: date) -> Secret:
@@ -127,7 +129,9 @@ def _resolve_subjects(work: _Work, keys: Keys) -> list[tuple[SubjectPlan, Resolv
 
 
 def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """Search what is to be stored in clear, and the columns nobody declared. Returns findings and the columns not scanned."""
+    """Search what is to be stored in clear, and the columns nobody declared. Returns findings and the columns not
+    scanned.
+    """
     plan = work.plan
     clear = {f: work.reading.values[f] for f in plan.scanned}
     declared = {f: work.reading.values[f] for s in plan.subjects for f in s.fields}

@@ -1,7 +1,8 @@
 """Names and types: text (or a database's own types) to the declared type, on whole Arrow columns. Nothing is guessed.
 
-A cell that doesn't fit fails by itself: what becomes of it never depends on the other cells of its batch. So the quick way
-(one cast of the whole column) and the careful way (only when the quick one raises) must take the same language.
+A cell that doesn't fit fails by itself: what becomes of it never depends on the other cells of its batch. So the
+quick way (one cast of the whole column) and the careful way (only when the quick one raises) must take the same
+language.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Dates and timestamps from text, by a declared pattern, on whole Arrow columns. Never guessed, never rolled over.
 
-Patterns are those of ODCS, that is of Java's DateTimeFormatter: yyyy MM M MMM dd d HH H hh h mm m ss s S… a X XXX and quoted literals;
+Patterns are those of ODCS, that is of Java's DateTimeFormatter: yyyy MM M MMM dd d HH H hh h mm m ss s S… a X XXX
+and quoted literals;
 `iso` is ISO 8601, `epoch_seconds` and `epoch_millis` count from 1970-01-01 UTC. A timestamp without a zone is in UTC.
 """
 

@@ -38,8 +38,9 @@ QUARANTINED = pa.schema(
         pa.field("sealed", pa.binary()),
     ]
 )
-"""Quarantined rows: `field` is a field id, `detail` a rule's name or a malformed reason. `sealed` is under the subject's key
-(`entity`, `pseudonym`) or under the quarantine key of `day`, or null where a body may not be kept. `length` is its plain size in bytes."""
+"""Quarantined rows: `field` is a field id, `detail` a rule's name or a malformed reason. `sealed` is under the
+subject's key (`entity`, `pseudonym`) or under the quarantine key of `day`, or null where a body may not be kept.
+`length` is its plain size in bytes."""
 
 REFUSED = pa.schema(
     [

@@ -30,7 +30,9 @@ _DECIMAL = re.compile(r"^(?:decimal|numeric)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)$
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """One field. `type` is a word of `arrow_type`; `stored_type` what the sink sees. `subject` is the entity it is about."""
+    """One field. `type` is a word of `arrow_type`; `stored_type` what the sink sees. `subject` is the entity it is
+    about.
+    """
 
     field: str
     name: str
@@ -100,8 +102,8 @@ class SourcePlan:
 class EnforcementPlan:
     """Everything enforcement needs, and nothing else.
 
-    `scanned` are the fields whose cells are searched because they are stored in clear; `admit_unscanned` names those for
-    which cannot-tell may pass: a stated gap, shown in every report.
+    `scanned` are the fields whose cells are searched because they are stored in clear; `admit_unscanned` names those
+    for which cannot-tell may pass: a stated gap, shown in every report.
     """
 
     dataset: str

@@ -36,7 +36,9 @@ def _difference(columns: list[pa.Array], _: dict[str, Any]) -> pa.Array:
 
 
 def _unit_price(columns: list[pa.Array], _: dict[str, Any]) -> np.ndarray:
-    """round(total ÷ quantity, 2) = price, either way of rounding the half cent. In cents, which a double holds exactly."""
+    """round(total ÷ quantity, 2) = price, either way of rounding the half cent. In cents, which a double holds
+    exactly.
+    """
     total, quantity, price = (_doubles(c) for c in columns)
     cents = np.abs(np.round(total * _CENT) - np.round(price * _CENT) * quantity)
     return (quantity != 0) & (cents <= np.abs(quantity) / 2)

@@ -39,8 +39,8 @@ def origin_of(batch: pa.RecordBatch) -> Origin:
 
 @dataclass
 class Reading:
-    """Columns by field id in their declared types. `failed` has the rows whose cell doesn't fit; `unknown` are columns that
-    nobody declared (by name)."""
+    """Columns by field id in their declared types. `failed` has the rows whose cell doesn't fit; `unknown` are
+    columns that nobody declared (by name)."""
 
     origin: Origin
     values: dict[str, pa.Array] = field(default_factory=dict)
@@ -79,7 +79,9 @@ def _in_order(plan: EnforcementPlan) -> list[ColumnPlan]:
 def _read_column(
     batch: pa.RecordBatch, plan: EnforcementPlan, column: ColumnPlan, reading: Reading, used: set[str]
 ) -> None:
-    """The first of the names that holds a value, row by row where several are present (a street may be text or a record)."""
+    """The first of the names that holds a value, row by row where several are present (a street may be text or a
+    record).
+    """
     source = plan.source(reading.origin.source)
     names = [n for n in column.names_in(source.name) if batch.schema.get_field_index(n) >= 0]
     used.update(names)

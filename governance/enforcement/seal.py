@@ -1,4 +1,6 @@
-"""Quarantined rows, sealed before they leave the enforced batch: under the subject's key if it is known, else the day's."""
+"""Quarantined rows, sealed before they leave the enforced batch: under the subject's key if it is known, else the
+day's.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +33,9 @@ class Unreadable:
 
 
 class SubjectOfRow(Protocol):
-    """What resolving a subject yields (`protection.subjects.Resolved`): a row's index into the key table, -1 for none."""
+    """What resolving a subject yields (`protection.subjects.Resolved`): a row's index into the key table, -1 for
+    none.
+    """
 
     index: np.ndarray
     table: cells.KeyTable

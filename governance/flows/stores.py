@@ -15,8 +15,8 @@ from governance.enforcement.plan import EnforcementPlan
 class Merged:
     """What merging the staged rows of a run against the published table came to. The parts add up to `staged`.
 
-    `new` + `changed` rows will be published; `unchanged` rows are there already in the same version; `superseded` rows are
-    older than another version of their key; `duplicates` repeat a staged row's key and version.
+    `new` + `changed` rows will be published; `unchanged` rows are there already in the same version; `superseded`
+    rows are older than another version of their key; `duplicates` repeat a staged row's key and version.
     """
 
     staged: int
@@ -29,7 +29,9 @@ class Merged:
 
 @dataclass(frozen=True)
 class LakeFile:
-    """One lake file. It counts only through its manifest row. `path` is relative to the lake; `sha256` of its bytes, hex."""
+    """One lake file. It counts only through its manifest row. `path` is relative to the lake; `sha256` of its
+    bytes, hex.
+    """
 
     path: str
     rows: int
@@ -66,8 +68,8 @@ class StageWriter(Protocol):
     """Appends governed rows to a run's staging table."""
 
     def write(self, batch_number: int, rows: pa.RecordBatch) -> int:
-        """Durably stage one enforced batch (its own transaction); returns the rows written. Idempotent per batch number:
-        writing a number again replaces what stood under it."""
+        """Durably stage one enforced batch (its own transaction); returns the rows written. Idempotent per batch
+        number: writing a number again replaces what stood under it."""
         ...
 
 
@@ -75,8 +77,8 @@ class Warehouse(Protocol):
     """The relational store of one installation: staging, merge, gate view, publication."""
 
     def prepare(self, plan: EnforcementPlan) -> None:
-        """Make the system's schema and the dataset's table unless they are there; add columns that are new and nullable.
-        Raises SettingsError where the stored shape contradicts the plan."""
+        """Make the system's schema and the dataset's table unless they are there; add columns that are new and
+        nullable. Raises SettingsError where the stored shape contradicts the plan."""
         ...
 
     def stage(self, run: str, plan: EnforcementPlan) -> AbstractContextManager[StageWriter]:
@@ -125,7 +127,9 @@ class Lake(Protocol):
     """Parquet files under one root (file, s3, gs)."""
 
     def write(self, run: str, plan: EnforcementPlan, rows: Iterator[pa.RecordBatch]) -> tuple[LakeFile, ...]:
-        """Write the rows as Parquet under `<dataset>/run=<run>/`, replacing what an earlier try of this run left there."""
+        """Write the rows as Parquet under `<dataset>/run=<run>/`, replacing what an earlier try of this run left
+        there.
+        """
         ...
 
     def sweep(self, dataset: str, manifest: tuple[LakeFile, ...], older_than: datetime) -> int:

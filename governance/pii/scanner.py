@@ -42,7 +42,9 @@ class Scanner(Protocol):
     """Looks at every cell of the columns that are to be stored in clear."""
 
     def scan(self, columns: Mapping[str, pa.Array], declared: Mapping[str, pa.Array]) -> dict[str, ScannedColumn]:
-        """Scan `columns` (field id -> values); `declared` holds the row's own personal values, to be found in its free text."""
+        """Scan `columns` (field id -> values); `declared` holds the row's own personal values, to be found in its
+        free text.
+        """
         ...
 
 

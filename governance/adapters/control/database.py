@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -37,8 +38,6 @@ def connect(dsn: str) -> sa.Engine:
 
 
 def _open(dsn: str) -> object:
-    import psycopg
-
     return psycopg.connect(dsn, connect_timeout=10, application_name="kasbah")
 
 
@@ -77,5 +76,6 @@ def check_revision(engine: sa.Engine) -> None:
         current = context.get_current_revision()
     if current != head:
         raise SettingsError(
-            f"the control database is at revision {current or 'none'}, this release needs {head}: run `kasbah keys init`"
+            f"the control database is at revision {current or 'none'}, this release needs {head}: "
+            "run `kasbah keys init`"
         )
