@@ -27,7 +27,7 @@ def age_in_years(born: pa.Array, today: date) -> pa.Array:
 def email_domain(address: pa.Array) -> pa.Array:
     """What stands behind the last @, in lower case; null where there is none."""
     found = pc.extract_regex(address, r"@(?P<domain>[^@\s]+)$")
-    return pc.utf8_lower(found.field(0)) if len(address) else pa.nulls(0, pa.string())
+    return pc.utf8_lower(pc.struct_field(found, "domain"))
 
 
 def concat(values: list[pa.Array], separator: str) -> pa.Array:

@@ -49,7 +49,7 @@ def _doubles(column: pa.Array) -> np.ndarray:
 
 
 def _not_negative(columns: list[pa.Array], _: dict[str, Any]) -> pa.Array:
-    return pc.greater_equal(columns[0], pa.scalar(0, pa.int64()).cast(columns[0].type))
+    return pc.greater_equal(columns[0], _scalar(0, columns[0].type))
 
 
 def _between(columns: list[pa.Array], limits: dict[str, Any]) -> pa.Array:
