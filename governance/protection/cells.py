@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from governance.errors import KeyUnavailableError, ProtectionError, TokenError
+from governance.protection.choice import choose
 from governance.protection.columns import (
     I32,
     I64,
@@ -28,10 +29,10 @@ from governance.protection.columns import (
     new_buffer,
     over_rows,
 )
-from governance.protection.engine import Engine, choose
+from governance.protection.engine import Engine
 from governance.protection.framing import frame
 from governance.protection.keytable import PSEUDONYM_BYTES, KeyTable
-from governance.protection.tokenform import BLOCK, NO_KEY, NONCE, NOT_TEXT, OPENED, PREFIX, REASONS, TAG
+from governance.protection.tokenform import BLOCK, NO_KEY, NOT_TEXT, OPENED, REASONS, token_size
 
 __all__ = ["KeyTable", "encrypt", "open", "try_open"]
 
@@ -196,8 +197,7 @@ def _keyless(who: I32, column: Column, keys: KeyTable) -> Mask:
 
 
 def _token_ends(column: Column) -> I64:
-    raw = np.diff(column.offsets) // BLOCK * BLOCK + (NONCE + BLOCK + TAG)
-    sizes = (raw * 4 + 2) // 3 + len(PREFIX)
+    sizes = token_size(np.diff(column.offsets))
     if column.valid is not None:
         sizes[~column.valid] = 0
     ends = np.zeros(len(column) + 1, np.int64)

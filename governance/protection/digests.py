@@ -4,8 +4,9 @@ import pyarrow as pa
 
 from governance.errors import KeyUnavailableError, ProtectionError
 from governance.model.secret import Secret
+from governance.protection.choice import choose
 from governance.protection.columns import bitmap, column_of, new_buffer, over_rows
-from governance.protection.engine import Engine, choose
+from governance.protection.engine import Engine
 
 DIGEST_BYTES = 32
 PERSON_BYTES = 16

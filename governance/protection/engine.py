@@ -1,33 +1,28 @@
-"""Which implementation does the work: compiled kernel or reference.
+"""What an engine does; `reference` and `kernel` are the two. Which one works is `choice`'s to say."""
 
-Both give and take the same bytes. The kernel needs AES instructions and, once a process, the time to load it, so a
-process that touches few cells never loads it: only a call of FEW_CELLS or more does, or `warm`. Once loaded it does
-every call.
-"""
-
-import functools
 from typing import Protocol
 
 from governance.protection.columns import I32, I64, U8, Column
-from governance.protection.reference import Reference
-
-FEW_CELLS = 8192
 
 
 class Engine(Protocol):
-    """Fills buffers that `digests`, `cells` and `pairs` have checked and laid out."""
+    """Fills buffers that `digests`, `cells` and `pairs` have checked and laid out.
+
+    rows: the range to work on, so that threads share a column. subject, keys, names: each row's subject, the keys
+    (m, 32) and pseudonyms (m, 16). origin: the associated data up to the pseudonym.
+    """
 
     @property
     def name(self) -> str:
         """kernel or reference."""
 
     def digest(self, column: Column, rows: range, key: bytes, person: bytes, out: U8) -> None:
-        """See `Reference.digest`."""
+        """Fill out[i] (32 bytes) with the keyed BLAKE2b-256 of each row that isn't null."""
 
     def encrypt(
         self, column: Column, rows: range, subject: I32, keys: U8, names: U8, origin: bytes, ends: I64, out: U8
     ) -> None:
-        """See `Reference.encrypt`."""
+        """Write each row's token at out[ends[i]:ends[i + 1]], which has room for just that."""
 
     def open(
         self,
@@ -41,28 +36,14 @@ class Engine(Protocol):
         lengths: I64,
         status: U8,
     ) -> int:
-        """See `Reference.open`."""
+        """Write the values one after another to out; fill lengths and status of the rows; bytes written.
+
+        Rows that are null or already have a status are passed over. out has room for 3/4 of the tokens' bytes and
+        a block.
+        """
 
     def seal_rows(self, plain: U8, ids: U8, key: bytes, context: bytes, out: U8) -> None:
-        """See `Reference.seal_rows`."""
+        """Seal each row of plain (m, w) under one key, its id in the associated data, into out (m, 28 + w)."""
 
     def open_rows(self, sealed: U8, ids: U8, key: bytes, context: bytes, out: U8) -> int:
-        """See `Reference.open_rows`."""
-
-
-_REFERENCE = Reference()
-
-
-def choose(cells: int) -> Engine:
-    """The engine for a call that touches so many cells."""
-    return warm() if cells >= FEW_CELLS or _load.cache_info().currsize else _REFERENCE
-
-
-def warm() -> Engine:
-    """Load the kernel ahead of use, as a long-running process does at its start; the reference where it can't run."""
-    return _load()
-
-
-@functools.cache
-def _load() -> Engine:
-    return _REFERENCE
+        """Undo `seal_rows`. Returns the first row that refuses, or -1."""

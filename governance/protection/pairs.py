@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from governance.errors import KeyUnavailableError, TokenError
 from governance.model.secret import Secret
+from governance.protection.choice import choose
 from governance.protection.columns import column_of, new_buffer
-from governance.protection.engine import Engine, choose
+from governance.protection.engine import Engine
 from governance.protection.framing import Part, frame
 from governance.protection.keytable import KEY_BYTES, PSEUDONYM_BYTES, KeyTable
 from governance.protection.tokenform import NONCE, TAG

@@ -26,12 +26,12 @@ from governance.protection.tokenform import (
 
 
 class Reference:
-    """The engine without compiled code."""
+    """The engine without compiled code. What each method does: `engine.Engine`."""
 
     name = "reference"
 
     def digest(self, column: Column, rows: range, key: bytes, person: bytes, out: U8) -> None:
-        """Fill out[i] (32 bytes) with the keyed BLAKE2b-256 of each row that isn't null."""
+        """See `Engine.digest`."""
         for row in rows:
             if not column.is_null(row):
                 digest = hashlib.blake2b(column.bytes_at(row), key=key, person=person, digest_size=32).digest()
@@ -40,7 +40,7 @@ class Reference:
     def encrypt(
         self, column: Column, rows: range, subject: I32, keys: U8, names: U8, origin: bytes, ends: I64, out: U8
     ) -> None:
-        """Write each row's token at out[ends[i]:ends[i + 1]]."""
+        """See `Engine.encrypt`."""
         for row in rows:
             if column.is_null(row):
                 continue
@@ -61,10 +61,7 @@ class Reference:
         lengths: I64,
         status: U8,
     ) -> int:
-        """Write the plaintexts one after another to out; fill lengths and status of the rows; bytes written.
-
-        Rows that are null or already have a status are passed over.
-        """
+        """See `Engine.open`."""
         used = 0
         for row in rows:
             if column.is_null(row) or status[row] != OPENED:
@@ -78,7 +75,7 @@ class Reference:
         return used
 
     def seal_rows(self, plain: U8, ids: U8, key: bytes, context: bytes, out: U8) -> None:
-        """Seal each row of plain (m, w) under one key, its id in the associated data, into out (m, 28 + w)."""
+        """See `Engine.seal_rows`."""
         cipher = AESGCM(key)
         for row in range(len(plain)):
             nonce = os.urandom(NONCE)
@@ -86,7 +83,7 @@ class Reference:
             out[row] = np.frombuffer(sealed, np.uint8)
 
     def open_rows(self, sealed: U8, ids: U8, key: bytes, context: bytes, out: U8) -> int:
-        """Undo `seal_rows`. Returns the first row that refuses, or -1."""
+        """See `Engine.open_rows`."""
         cipher = AESGCM(key)
         for row in range(len(sealed)):
             raw = sealed[row].tobytes()
