@@ -1,1 +1,1 @@
-""""""
+"""Rows that a gate held back: sealed, with a reason, for a limited time."""
