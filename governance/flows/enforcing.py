@@ -1,0 +1,276 @@
+"""The first step of a load: read, enforce and stage, batch by batch, in one process.
+
+Nothing unprotected rests between tasks: a batch is in memory until its tokens are staged. While one batch is being
+written, the next is enforced and a third is read, so memory holds three batches, whatever the source's size.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from governance.contracts.types import Dataset, Source
+from governance.enforcement.apply import Keys, enforce
+from governance.enforcement.outcomes import QUARANTINED, Enforced
+from governance.enforcement.plan import EnforcementPlan
+from governance.enforcement.reading import with_origin
+from governance.enforcement.seal import Unreadable, seal_unreadable
+from governance.errors import SourceError
+from governance.flows.runs import BatchRecord, RunStore
+from governance.flows.source import Malformed, SourceBatch, SourceReader
+from governance.flows.stores import StageWriter, Warehouse
+from governance.model.clock import Clock
+from governance.pii.scanner import Scanner
+
+
+class Lease(Protocol):
+    """The right to use unwrapped keys until the sink has acknowledged, with those keys."""
+
+    keys: Keys
+
+    def check(self) -> None:
+        """Raise LeaseExpiredError if it has run out: then nothing may be sent."""
+        ...
+
+
+class Keyring(Protocol):
+    """Gives out keys, one lease a batch."""
+
+    def lease(self, holder: str) -> AbstractContextManager[Lease]:
+        """Begin a lease; it ends with the context."""
+        ...
+
+
+_Item: TypeAlias = SourceBatch | BaseException | None
+
+Progress: TypeAlias = Callable[[str, int], None]
+"""Called with a source's name and the records just dealt with."""
+
+
+@dataclass(frozen=True)
+class Enforcing:
+    """What the step needs."""
+
+    runs: RunStore
+    warehouse: Warehouse
+    keyring: Keyring
+    scanner: Scanner
+    clock: Clock
+    open_source: Callable[[Source], SourceReader]
+    threads: int = 1
+    enforce: Callable[..., Enforced] = enforce
+
+    def run(
+        self, run: str, dataset: Dataset, plan: EnforcementPlan, sources: Iterable[Source], progress: Progress
+    ) -> None:
+        """Enforce every source into the run's staging. A resumed run goes on after its last recorded batch."""
+        done = self.runs.done_batches(run)
+        self.warehouse.prepare(plan)
+        self.warehouse.discard_batches(run, plan, {batch.number for batch in done})
+        with self.warehouse.stage(run, plan) as stage, ThreadPoolExecutor(1) as writer:
+            number = max((batch.number for batch in done), default=-1) + 1
+            for source in sources:
+                mine = [batch for batch in done if batch.source == source.name]
+                job = _Job(self, run, dataset, plan, source, stage, writer, progress)
+                number = job.go(number, {(b.part, b.first_position) for b in mine}, _cursor(source, mine))
+
+
+@dataclass
+class _Job:
+    """One source of one run."""
+
+    step: Enforcing
+    run: str
+    dataset: Dataset
+    plan: EnforcementPlan
+    source: Source
+    stage: StageWriter
+    writer: ThreadPoolExecutor
+    progress: Progress
+
+    def go(self, number: int, done: set[tuple[str, int]], cursor: str | None) -> int:
+        """Enforce and stage each batch that isn't done; returns the next free batch number."""
+        since = _since(self.step.warehouse, self.dataset, self.source)
+        reader = self.step.open_source(self.source)
+        writing: Future[None] | None = None
+        first = True
+        for batch in read_ahead(reader.batches(since=since, cursor=cursor)):
+            if first:
+                check_columns(batch, self.plan, self.source)
+                first = False
+            if (batch.part, _first(batch)) in done:
+                self.progress(self.source.name, batch.records_read)
+                continue
+            work = _Batch(self, number, batch)
+            work.enforce()
+            if writing:
+                writing.result()
+            writing = self.writer.submit(work.store)
+            number += 1
+        if writing:
+            writing.result()
+        return number
+
+
+class _Batch:
+    """One batch on its way from memory to staging, under one lease."""
+
+    def __init__(self, job: _Job, number: int, batch: SourceBatch) -> None:
+        self.job, self.number, self.batch = job, number, batch
+        self.lease_context = job.step.keyring.lease(f"ingest {job.run}")
+        self.lease = self.lease_context.__enter__()
+        self.enforced: Enforced | None = None
+
+    def enforce(self) -> None:
+        job, batch = self.job, self.batch
+        try:
+            origin = with_origin(batch.records, job.source.name, batch.part, batch.positions)
+            step = job.step
+            enforced = step.enforce(origin, job.plan, self.lease.keys, step.scanner, step.clock, threads=step.threads)
+            if batch.malformed:
+                enforced = self._with_unreadable(enforced)
+            self.enforced = enforced
+        except BaseException:
+            self.lease_context.__exit__(None, None, None)
+            raise
+
+    def _with_unreadable(self, enforced: Enforced) -> Enforced:
+        job, batch = self.job, self.batch
+        day = job.step.clock().date()
+        key = None if job.plan.has_minimum_age else self.lease.keys.day_key(day)
+        unreadable = [_unreadable(m) for m in batch.malformed]
+        sealed = seal_unreadable(unreadable, job.source.name, batch.part, job.plan, day, key)
+        both = pa.Table.from_batches([enforced.quarantined, sealed], QUARANTINED).combine_chunks().to_batches()
+        return replace(enforced, quarantined=both[0] if both else sealed)
+
+    def store(self) -> None:
+        """Stage, then record; the lease ends when both have been acknowledged."""
+        job, enforced = self.job, self.enforced
+        assert enforced is not None  # noqa: S101  enforce() came first
+        try:
+            self.lease.check()
+            job.stage.write(self.number, enforced.admitted)
+            job.step.runs.record_batch(
+                job.run,
+                _record(self.number, self.batch, job, enforced),
+                enforced.quarantined,
+                enforced.refused,
+                job.plan.version,
+            )
+        finally:
+            self.lease_context.__exit__(None, None, None)
+        job.progress(job.source.name, self.batch.records_read)
+
+
+def check_columns(batch: SourceBatch, plan: EnforcementPlan, source: Source) -> None:
+    """Raise SourceError where a source with a header, or a table, lacks a required column: no row of it could be
+    right.
+    """
+    names = set(batch.records.schema.names)
+    if source.format in ("csv", "sql", "parquet"):
+        wanted = [c for c in plan.columns if c.required and c.derive is None]
+        missing = [" or ".join(c.names_in(source.name)) for c in wanted if not names & set(c.names_in(source.name))]
+        if missing:
+            raise SourceError(
+                f"{source.name}: {batch.part} lacks required columns ({', '.join(missing)}); "
+                "nothing was stored. Add them to the source or to the contract's sourceNames"
+            )
+
+
+def read_ahead(batches: Iterator[SourceBatch]) -> Iterator[SourceBatch]:
+    """Read one batch ahead in a thread of its own; an error comes out where the batch would have."""
+    queue: Queue[_Item] = Queue(1)
+    stop = Event()
+
+    def fill() -> None:
+        try:
+            for batch in batches:
+                if not _put(queue, batch, stop):
+                    return
+            _put(queue, None, stop)
+        except BaseException as error:  # noqa: BLE001  handed over, not swallowed
+            _put(queue, error, stop)
+
+    thread = Thread(target=fill, name="kasbah-read", daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                item = queue.get(timeout=0.5)
+            except Empty:
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+
+
+def _put(queue: "Queue[_Item]", item: "_Item", stop: Event) -> bool:
+    while not stop.is_set():
+        try:
+            queue.put(item, timeout=0.2)
+        except Full:
+            continue
+        return True
+    return False
+
+
+def _since(warehouse: Warehouse, dataset: Dataset, source: Source) -> datetime | None:
+    """The stored watermark less the overlap that the contract declares; None where the source can't be asked for
+    changes.
+    """
+    if source.updated_field is None and source.updated_parameter is None:
+        return None
+    mark = warehouse.watermarks(dataset.id).get(source.name)
+    return mark - timedelta(hours=dataset.overlap_hours) if mark else None
+
+
+def _cursor(source: Source, done: list[BatchRecord]) -> str | None:
+    """Where an API goes on; files are read again from the start and their done batches passed over."""
+    if source.format != "api" or not done:
+        return None
+    return max(done, key=lambda batch: batch.number).cursor_after
+
+
+def _first(batch: SourceBatch) -> int:
+    places = [m.position for m in batch.malformed[:1]]
+    if len(batch.positions):
+        places.append(batch.positions[0].as_py())
+    return min(places, default=0)
+
+
+def _unreadable(one: Malformed) -> Unreadable:
+    return Unreadable(one.position, one.length, str(one.reason), one.body)
+
+
+def _record(number: int, batch: SourceBatch, job: _Job, enforced: Enforced) -> BatchRecord:
+    field = job.plan.version_field
+    newest = None
+    if field is not None:
+        name = job.plan.column(field).name
+        newest = pc.max(enforced.admitted.column(name)).as_py()
+    return BatchRecord(
+        number=number,
+        source=job.source.name,
+        part=batch.part,
+        first_position=_first(batch),
+        rows=batch.records_read,
+        admitted=enforced.admitted.num_rows,
+        cursor_after=batch.cursor,
+        max_updated_at=newest,
+        not_scanned=enforced.not_scanned,
+        unknown_columns=enforced.unknown_columns,
+        created_subjects=enforced.created_subjects,
+        possible_links=enforced.possible_links,
+        shared_aliases=enforced.shared_aliases,
+    )

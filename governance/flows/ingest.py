@@ -1,0 +1,171 @@
+"""A batch load: enforce -> quality_gate -> publish -> purge. Each step can be called alone and resumed.
+
+Write, audit, publish: rows are staged governed, gates judge the table as it would look, and one warehouse transaction
+publishes. Until then the last good version stays readable.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from governance.audit.ledger import Ledger
+from governance.audit.records import Record
+from governance.contracts.types import Dataset, Source
+from governance.enforcement.plan import EnforcementPlan
+from governance.errors import GateError, KasbahError, UserError
+from governance.flows.enforcing import Enforcing, Progress
+from governance.flows.runs import STEPS, Run, RunStore
+from governance.flows.stores import Lake, Publication, QualityGate, RuleResult, Warehouse
+from governance.model.clock import Clock
+
+_ORPHAN_AGE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run came to: rows by source and outcome, the merge, the gate's verdicts."""
+
+    run: str
+    dataset: str
+    contract_version: str
+    totals: dict[str, dict[str, int]]
+    rules: tuple[RuleResult, ...]
+    publication: Publication | None
+    not_scanned: tuple[str, ...]
+    unknown_columns: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for `--json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """The flow and what it needs."""
+
+    enforcing: Enforcing
+    runs: RunStore
+    warehouse: Warehouse
+    lake: Lake
+    gate: QualityGate
+    ledger: Ledger
+    clock: Clock
+    actor: str
+
+    def load(
+        self,
+        dataset: Dataset,
+        plan: EnforcementPlan,
+        sources: Sequence[Source],
+        progress: Progress,
+        *,
+        run_id: str | None = None,
+        step: str | None = None,
+    ) -> Report:
+        """Run all steps, or one of them, of a new run or of the run named. Steps that are done are passed over.
+
+        Raises GateError when a gate blocks, UserError for what the caller can mend, TransientError when the same call
+        may succeed later; the run stays and `--run` resumes it.
+        """
+        if step is not None and step not in STEPS:
+            raise UserError(f"a step is one of {', '.join(STEPS)}")
+        with self.runs.hold(dataset.id, plan.version, self.actor, run_id) as held:
+            run = held
+            actions: dict[str, Callable[[], dict[str, int]]] = {
+                "enforce": lambda: self._enforce(run, dataset, plan, sources, progress),
+                "quality_gate": lambda: self._gate(run, plan),
+                "publish": lambda: self._publish(run, dataset, plan),
+                "purge": lambda: self._purge(run, plan),
+            }
+            for name in STEPS if step is None else (step,):
+                if name not in run.done:
+                    self._require_before(run, name, step)
+                    self._take(run, name, actions[name])
+                    run = self.runs.get(run.id)
+            return self.report(run, plan)
+
+    def report(self, run: Run, plan: EnforcementPlan) -> Report:
+        """The report of a run, from what was recorded."""
+        return Report(
+            run=run.id,
+            dataset=plan.dataset,
+            contract_version=run.contract_version,
+            totals=self.runs.totals(run.id),
+            rules=self.runs.rules(run.id),
+            publication=self.warehouse.publication(run.id),
+            not_scanned=self.runs.not_scanned(run.id),
+            unknown_columns=self.runs.unknown_columns(run.id),
+        )
+
+    def _require_before(self, run: Run, name: str, alone: str | None) -> None:
+        missing = [s for s in STEPS[: STEPS.index(name)] if s not in run.done]
+        if missing and alone is not None:
+            raise UserError(
+                f"step {name} of run {run.id} needs {missing[0]} first: kasbah ingest … --step {missing[0]}"
+            )
+
+    def _take(self, run: Run, name: str, action: Callable[[], dict[str, int]]) -> None:
+        """One step: begun, done or failed on record, and in the ledger."""
+        self.runs.begin_step(run.id, name)
+        try:
+            counts = action()
+        except GateError:
+            self._note(run, f"{name}.blocked", {})
+            self.runs.fail_step(run.id, name, "blocked")
+            raise
+        except KasbahError as error:
+            self.runs.fail_step(run.id, name, type(error).__name__)
+            raise
+        self._note(run, f"{name}.done", counts)
+        self.runs.finish_step(run.id, name, counts)
+
+    def _note(self, run: Run, action: str, counts: dict[str, int]) -> None:
+        record = Record(
+            actor=self.actor, action=f"ingest.{action}", dataset=run.dataset, run=run.id, counts=counts, at=self.clock()
+        )
+        self.ledger.append([record])
+
+    def _enforce(
+        self, run: Run, dataset: Dataset, plan: EnforcementPlan, sources: Sequence[Source], progress: Progress
+    ) -> dict[str, int]:
+        self.enforcing.run(run.id, dataset, plan, sources, progress)
+        return _sum(self.runs.totals(run.id))
+
+    def _gate(self, run: Run, plan: EnforcementPlan) -> dict[str, int]:
+        merged = self.warehouse.merge(run.id, plan)
+        results = self.gate.evaluate(plan, self.warehouse.gate_relation(run.id, plan))
+        self.runs.record_rules(run.id, results)
+        failed = [result for result in results if not result.success]
+        if failed:
+            raise GateError(
+                f"run {run.id}: the quality gate blocked {plan.dataset}: "
+                + "; ".join(_verdict(result) for result in failed)
+                + ". The last published version stays readable. Mend the source or the contract and load again"
+            )
+        return {name: value for name, value in asdict(merged).items() if isinstance(value, int)}
+
+    def _publish(self, run: Run, dataset: Dataset, plan: EnforcementPlan) -> dict[str, int]:
+        published = self.warehouse.publication(run.id)
+        if published is None:
+            merged = self.warehouse.merge(run.id, plan)
+            files = self.lake.write(run.id, plan, self.warehouse.winners(run.id, plan))
+            marks: dict[str, datetime] = self.runs.watermarks(run.id)
+            wanted = Publication(run.id, dataset.id, plan.version, merged, marks, files, self.clock())
+            published = self.warehouse.publish(wanted, plan)
+        self.runs.record_publication(published)
+        return {"new": published.merged.new, "changed": published.merged.changed, "lake_files": len(published.files)}
+
+    def _purge(self, run: Run, plan: EnforcementPlan) -> dict[str, int]:
+        self.warehouse.drop_stage(run.id, plan)
+        manifest = self.warehouse.manifest(plan.dataset)
+        return {"orphans": self.lake.sweep(plan.dataset, manifest, self.clock() - _ORPHAN_AGE)}
+
+
+def _sum(totals: dict[str, dict[str, int]]) -> dict[str, int]:
+    names = sorted({name for counts in totals.values() for name in counts})
+    return {name: sum(counts.get(name, 0) for counts in totals.values()) for name in names}
+
+
+def _verdict(result: RuleResult) -> str:
+    count = f" ({result.unexpected} rows)" if result.unexpected is not None else ""
+    return f"rule {result.name} [{result.rule}] failed{count}{': ' + result.detail if result.detail else ''}"
