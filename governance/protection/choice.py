@@ -1,9 +1,9 @@
 """Which implementation does the work: compiled kernel or reference.
 
-Both give and take the same bytes. The kernel needs AES instructions and, once a process, half a second to load (two
-or three the first time on a machine, when it is compiled). The reference takes that long for about MANY_CELLS, so a
-process that touches fewer never loads the kernel; it is loaded when the count of a process passes them, or by
-`warm`, and then does every call.
+Both give and take the same bytes. The kernel needs AES instructions and, once a process, about a second to load (three
+the first time on a machine, when it is compiled). The reference takes that long for about MANY_CELLS, so a process
+that touches fewer never loads the kernel; it is loaded when the count of a process passes them, or by `warm`, and
+then does every call.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from governance.protection.engine import Engine
 from governance.protection.proof import prove
 from governance.protection.reference import Reference
 
-MANY_CELLS: Final = 100_000
+MANY_CELLS: Final = 200_000
 
 
 class _Choice:
