@@ -9,6 +9,12 @@ from typing import Protocol
 import pyarrow as pa
 
 from governance.enforcement.plan import EnforcementPlan
+from governance.errors import KasbahError
+
+
+class StagingLostError(KasbahError):
+    """Rows that were staged are gone, as after a crash of the database server. Nothing was published: a new run reads
+    the sources again from the last watermark."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,8 @@ class Merged:
     """What merging the staged rows of a run against the published table came to. The parts add up to `staged`.
 
     `new` + `changed` rows will be published; `unchanged` rows are there already in the same version; `superseded`
-    rows are older than another version of their key; `duplicates` repeat a staged row's key and version.
+    rows are older than another version of their key; `duplicates` repeat a staged row's key and version; `shredded`
+    rows speak of a person whose key is gone, and are dropped.
     """
 
     staged: int
@@ -25,6 +32,7 @@ class Merged:
     unchanged: int
     superseded: int
     duplicates: int
+    shredded: int = 0
 
 
 @dataclass(frozen=True)
