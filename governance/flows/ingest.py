@@ -121,7 +121,7 @@ class Ingest:
 
     def _note(self, run: Run, action: str, counts: dict[str, int]) -> None:
         record = Record(
-            actor=self.actor, action=f"ingest.{action}", dataset=run.dataset, run=run.id, counts=counts, at=self.clock()
+            actor=self.actor, action=f"ingest.{action}", dataset=run.dataset, run=run.id, counts=counts
         )
         self.ledger.append([record])
 
