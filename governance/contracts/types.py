@@ -112,6 +112,13 @@ class Field:
     transform_logic: str | None = None
     relationships: tuple[str, ...] = ()
     quality: tuple["Quality", ...] = ()
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_free_text(self) -> bool:
+        """A string that neither an enum, nor a pattern, nor a reference makes a code."""
+        coded = bool(self.enum) or "pattern" in self.options or bool(self.relationships)
+        return self.logical_type is LogicalType.STRING and not coded
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,8 @@ class Subject:
     """A person a row speaks of. `entity` has at most 16 bytes; `keys` in the order in which they decide.
 
     `fields` are the field ids that are about this person (its keys included). `born` is the field id of the birth date.
+    `pseudonym` is, in a dataset derived from governed ones, the field that carries the pseudonym: such a subject has no
+    keys. `lines` (here and below) says on which line a term stands.
     """
 
     entity: str
@@ -136,6 +145,8 @@ class Subject:
     born: str | None = None
     minimum_age: int | None = None
     belongs_to: str | None = None
+    pseudonym: str | None = None
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def pseudonym_column(self) -> str:
@@ -190,11 +201,28 @@ class Source:
     trim: bool = True
     raw: bool = False
     retention: str | None = None
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A Kafka topic of the contract. `raw` topics are sources that others write; `retention` is an ISO 8601 period."""
+
+    name: str
+    where: Line
+    compacted: bool = False
+    raw: bool = False
+    retention: str | None = None
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One schema object of a contract. `id` is `<contract id>/<schema id>`."""
+    """One schema object of a contract. `id` is `<contract id>/<schema id>`; `name` the table's.
+
+    `retention` and `latency` are ISO 8601 periods (`P7Y`, `PT24H`). A dataset without sources is derived from governed
+    ones.
+    """
 
     id: str
     name: str
@@ -217,6 +245,8 @@ class Dataset:
     updated_at: str | None = None
     sinks: tuple[str, ...] = ()
     description: str = ""
+    topics: tuple[Topic, ...] = ()
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def field(self, field_id: str) -> Field:
         """The field with this id. Raises KeyError: `check` has seen to it that references exist."""
@@ -239,6 +269,7 @@ class Role:
     name: str
     access: str = "read"
     description: str = ""
+    where: Line | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -254,6 +285,12 @@ class Contract:
     roles: tuple[Role, ...] = ()
     team: tuple[str, ...] = ()
     description: str = ""
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def system(self) -> str:
+        """What stands before the first dot of the id: the schema its tables are in."""
+        return self.id.split(".", maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
