@@ -72,6 +72,8 @@ def encrypt(
         threads,
         lambda start, stop: worker.encrypt(column, range(start, stop), who, secret, names, origin, ends, out),
     )
+    if len(keys) != len(secret):
+        raise KeyUnavailableError("the key table was cleared while cells were encrypted; none of them may be stored")
     return array_of(pa.string(), ends, buffer, column.valid)
 
 

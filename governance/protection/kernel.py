@@ -7,6 +7,7 @@ Import this module through `choice`, which does without it where it can't run.
 
 import hmac
 import os
+import sys
 from typing import Final
 
 import numpy as np
@@ -37,8 +38,8 @@ SYMBOLS = (
 
 
 def available() -> bool:
-    """Whether libsodium is initialised, has what is called here, and the CPU has AES and carry-less multiplication."""
-    if not all(hasattr(lib, name) for name in SYMBOLS):
+    """Whether libsodium is initialised and has what is called here, and the CPU is little endian and has AES."""
+    if sys.byteorder != "little" or not all(hasattr(lib, name) for name in SYMBOLS):
         return False
     return bool(lib.sodium_init() >= 0 and lib.crypto_aead_aes256gcm_is_available() == 1)
 

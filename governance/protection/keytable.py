@@ -68,10 +68,14 @@ class KeyTable:
         return view
 
     def clear(self) -> None:
-        """Overwrite keys and pseudonyms with zeroes and leave the table empty: what is tried afterwards refuses."""
-        self._keys[:] = 0
-        self._pseudonyms[:] = 0
-        self._keys, self._pseudonyms = self._keys[:0], self._pseudonyms[:0]
+        """Overwrite keys and pseudonyms with zeroes and leave the table empty: what is tried afterwards refuses.
+
+        An encryption under way in another thread refuses too, at its end.
+        """
+        keys, pseudonyms = self._keys, self._pseudonyms
+        self._keys, self._pseudonyms = keys[:0], pseudonyms[:0]
+        keys[:] = 0
+        pseudonyms[:] = 0
 
     def __len__(self) -> int:
         return len(self._keys)

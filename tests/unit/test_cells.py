@@ -4,6 +4,7 @@ import base64
 import mmap
 import os
 import re
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -290,6 +291,23 @@ def test_a_cleared_table_neither_encrypts_nor_opens(engine: Engine) -> None:
         cells.encrypt(pa.array(["a"]), ZERO, table, DATASET, FIELD, engine=engine)
     with pytest.raises(KeyUnavailableError):
         cells.open(token, ZERO, table, DATASET, FIELD, engine=engine)
+
+
+class Cleared(Reference):
+    """An engine in whose midst somebody else clears the keys."""
+
+    def __init__(self, table: KeyTable) -> None:
+        self.table = table
+
+    def encrypt(self, *given: Any) -> None:
+        self.table.clear()
+        super().encrypt(*given)
+
+
+def test_keys_cleared_meanwhile_encrypt_nothing() -> None:
+    table = KeyTable.random(1)
+    with pytest.raises(KeyUnavailableError, match="cleared"):
+        cells.encrypt(pa.array(["a"]), ZERO, table, DATASET, FIELD, engine=Cleared(table))
 
 
 @engines
