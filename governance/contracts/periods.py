@@ -54,9 +54,11 @@ def period(value: object, unit: str | None = None) -> str | None:
     return f"PT{count}{letter[0]}" if letter in ("S", "MIN", "H") else f"P{count}{letter}"
 
 
-def days(iso: str) -> int:
-    """About how many days a period has (a month 30, a year 365): for comparing two of them."""
+def seconds(iso: str) -> int:
+    """About how long a period of this module is (a month 30 days, a year 365): for comparing two of them."""
     match = _ISO.match(iso)
     if match is None:
         raise ValueError("not a period made by this module")
-    return int(match[1]) * _DAYS[match[2]] if match[1] else 0
+    if match[1]:
+        return int(match[1]) * _DAYS[match[2]] * 86_400
+    return int(match[3]) * {"H": 3_600, "M": 60, "S": 1}[match[4]]

@@ -1,0 +1,141 @@
+"""`kasbah contract check | plan | diff`: what the contracts promise, before anything is stored under them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from governance.adapters.settings import load_settings
+from governance.contracts.change import Change
+from governance.contracts.diff import diff
+from governance.contracts.load import ContractFaultsError, load_folder, read_contract, read_contracts
+from governance.contracts.types import Contract, Fault
+from governance.enforcement.plan import ColumnPlan, EnforcementPlan, compile_plan
+from governance.errors import ContractError
+
+app = typer.Typer(no_args_is_help=True, help="Check contracts, show what they compile to, compare two versions.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command("check")
+def check_command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; the contracts folder if absent.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain everything that is wrong with the contracts, by file and line. Exits with 1 if anything is."""
+    roots = paths or [load_settings().contracts]
+    contracts, faults = read_contracts(roots)
+    if not contracts and not faults:
+        named = ", ".join(root.as_posix() for root in roots)
+        raise ContractError(f"there is no contract (*.odcs.yaml) in {named}: name a file or folder that has one.")
+    if as_json:
+        _print_json([_fault(fault) for fault in faults])
+    else:
+        for fault in faults:
+            typer.echo(str(fault))
+        typer.echo(_count(contracts, faults), err=bool(faults))
+    raise typer.Exit(1 if faults else 0)
+
+
+@app.command("plan")
+def plan_command(
+    dataset: Annotated[str, typer.Argument(help="A dataset's id (store.orders/order_line), contract or table.")],
+    contracts: Annotated[Path | None, typer.Option(help="The contracts folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a dataset's contract compiles to: all that enforcement will know."""
+    contract, found = load_folder(contracts or load_settings().contracts).find(dataset)
+    plan = compile_plan(found, contract)
+    typer.echo(plan.to_json() if as_json else _plan_text(plan))
+
+
+@app.command("diff")
+def diff_command(
+    old: Annotated[Path, typer.Argument(help="The version before.")],
+    new: Annotated[Path, typer.Argument(help="The version after.")],
+    as_json: AsJson = False,
+) -> None:
+    """Name what changed. Exits with 1 if a change is breaking or weakens what protects people."""
+    changes = diff(_sound(old), _sound(new))
+    if as_json:
+        _print_json([_change(change) for change in changes])
+    else:
+        for change in changes:
+            typer.echo(str(change))
+        typer.echo(f"{sum(change.stops for change in changes)} of {len(changes)} changes are breaking or weakening.")
+    raise typer.Exit(1 if any(change.stops for change in changes) else 0)
+
+
+def _sound(path: Path) -> Contract:
+    contract, faults = read_contract(path)
+    if contract is None or faults:
+        raise ContractFaultsError(faults)
+    return contract
+
+
+def _count(contracts: list[Contract], faults: list[Fault]) -> str:
+    datasets = sum(len(contract.datasets) for contract in contracts)
+    files = len({fault.where.file for fault in faults})
+    if faults:
+        return f"{len(faults)} fault(s) in {files} file(s)."
+    return f"{len(contracts)} contract(s), {datasets} dataset(s): no faults."
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {
+        "file": fault.where.file,
+        "line": fault.where.line,
+        "code": fault.code,
+        "field": fault.field,
+        "message": fault.message,
+        "nearest": fault.nearest,
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "file": change.where.file,
+        "line": change.where.line,
+        "kind": str(change.kind),
+        "code": change.code,
+        "dataset": change.dataset,
+        "field": change.field,
+        "message": change.message,
+    }
+
+
+def _print_json(rows: list[dict[str, Any]]) -> None:
+    typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+
+
+def _plan_text(plan: EnforcementPlan) -> str:
+    """The plan for people: one line a field, then the persons, rules and gaps."""
+    lines = [f"{plan.dataset} version {plan.version} -> {plan.system}.{plan.table}", "", "fields"]
+    width = max(len(column.name) for column in plan.columns)
+    lines += [f"  {column.name:<{width}}  {_column_text(column, plan)}" for column in plan.columns]
+    for subject in plan.subjects:
+        keys = ", then ".join(f"{field} ({rule})" for field, rule in subject.keys)
+        age = f", at least {subject.minimum_age} years old by {subject.born}" if subject.minimum_age else ""
+        lines += ["", f"subject {subject.entity}: named by {keys}{age}; kept as {subject.pseudonym_column}"]
+    for title, rules in (("rules on each row", plan.row_rules), ("rules on the table", plan.set_rules)):
+        if rules:
+            lines += [
+                "",
+                title,
+                *(f"  {r.name}: {r.rule} {', '.join(r.fields)} {r.arguments or ''}".rstrip() for r in rules),
+            ]
+    lines += ["", f"sources: {', '.join(s.name for s in plan.sources) or 'none'}"]
+    lines += [f"key: {', '.join(plan.key) or 'none'}; newest by: {plan.version_field or 'nothing'}"]
+    lines += [f"not scanned, admitted by name: {len(plan.admit_unscanned)} column(s)"]
+    return "\n".join(lines)
+
+
+def _column_text(column: ColumnPlan, plan: EnforcementPlan) -> str:
+    about = f" of {column.subject}" if column.subject else ""
+    need = ", required" if column.required else ""
+    scan = f", scan {column.scan}" if column.field in plan.scanned else ""
+    return f"{column.type}{need}, {column.protect}{about}{scan}"
