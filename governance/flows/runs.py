@@ -207,7 +207,7 @@ def is_run_id(text: str) -> bool:
 
 
 def column_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of columns fit for a report. A key of a JSON object may itself be data (an address, a number), so a name with
-    an unusual sign, over 63 signs or with six digits on end is only said to be there.
+    """Names of columns fit for a report, sorted. A key of a JSON object may itself be data (an address, a number), so a
+    name with an unusual sign, over 63 signs or with six digits on end is only said to be there.
     """
     return tuple(sorted({name if _COLUMN_NAME.fullmatch(name) else _ODD_NAME for name in names}))
