@@ -1,0 +1,121 @@
+"""`kasbah ingest DATASET`: load a dataset from its sources, governed."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import orjson
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from governance.bootstrap import Services
+from governance.contracts.types import Dataset, Source
+from governance.errors import UserError
+from governance.flows.ingest import Report
+
+_OUTCOMES = ("rows", "admitted", "quarantined", "refused")
+
+
+def ingest(
+    dataset: Annotated[str, typer.Argument(help="A dataset, such as store.orders.")],
+    source: Annotated[list[str] | None, typer.Option(help="Only this source of the contract (repeatable).")] = None,
+    run: Annotated[str | None, typer.Option(help="Resume this run instead of beginning one.")] = None,
+    step: Annotated[str | None, typer.Option(help="Only this step: enforce, quality_gate, publish or purge.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Read, enforce, stage, gate and publish a dataset. A gate that blocks leaves the last version readable."""
+    with Services.open() as services:
+        contract, found = services.contracts.find(dataset)
+        del contract
+        sources = _chosen(found, source or [])
+        with _progress([s.name for s in sources], quiet=as_json) as advance:
+            report = services.ingest.load(found, services.plan(found), sources, advance, run_id=run, step=step)
+    if as_json:
+        typer.echo(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        show(report)
+
+
+def _chosen(dataset: Dataset, names: list[str]) -> tuple[Source, ...]:
+    known = {s.name: s for s in dataset.sources}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UserError(f"{dataset.id} has no source {unknown[0]}; it has {', '.join(known)}")
+    return tuple(known[name] for name in names) if names else dataset.sources
+
+
+@contextmanager
+def _progress(names: list[str], *, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    """A bar a source on a terminal, one structured log line a batch elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        log = structlog.get_logger()
+
+        def write(name: str, rows: int) -> None:
+            if not quiet:
+                log.info("enforced", source=name, rows=rows)
+
+        yield write
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks = {name: bars.add_task(name, total=None) for name in names}
+        yield lambda name, rows: bars.advance(tasks[name], rows)
+
+
+def show(report: Report) -> None:
+    """The report for people."""
+    console = Console()
+    table = Table(
+        "source", *_OUTCOMES, title=f"{report.dataset} · contract {report.contract_version} · run {report.run}"
+    )
+    for source, counts in report.totals.items():
+        table.add_row(source, *(f"{counts.get(name, 0):,}" for name in _OUTCOMES))
+    sums = [sum(counts.get(name, 0) for counts in report.totals.values()) for name in _OUTCOMES]
+    table.add_section()
+    table.add_row("together", *(f"{value:,}" for value in sums))
+    console.print(table)
+    _show_reasons(console, report)
+    _show_gate(console, report)
+    _show_publication(console, report)
+    if report.not_scanned:
+        console.print(f"not scanned: {len(report.not_scanned)} columns ({', '.join(report.not_scanned)})")
+    if report.unknown_columns:
+        console.print(f"undeclared columns, dropped: {', '.join(report.unknown_columns)}")
+
+
+def _show_reasons(console: Console, report: Report) -> None:
+    reasons: dict[str, int] = {}
+    for counts in report.totals.values():
+        for name, value in counts.items():
+            if "." in name:
+                reasons[name] = reasons.get(name, 0) + value
+    for name, value in sorted(reasons.items(), key=lambda item: -item[1]):
+        outcome, _, reason = name.partition(".")
+        console.print(f"  {outcome} for {reason}: {value:,}")
+
+
+def _show_gate(console: Console, report: Report) -> None:
+    if report.rules:
+        passed = sum(rule.success for rule in report.rules)
+        console.print(f"quality gate: {passed} of {len(report.rules)} rules hold")
+
+
+def _show_publication(console: Console, report: Report) -> None:
+    if report.publication is None:
+        console.print("not published")
+        return
+    merged = report.publication.merged
+    console.print(
+        f"published: {merged.new:,} new, {merged.changed:,} changed, {merged.unchanged:,} unchanged, "
+        f"{merged.superseded:,} superseded, {merged.duplicates:,} duplicates"
+    )
