@@ -52,9 +52,7 @@ def main() -> None:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
             _say(error.format_message())
             sys.exit(error.exit_code)
-        _say(
-            f"internal error ({type(error).__name__} at {_place(error)}); nothing more is known to be wrong. Please report it"
-        )
+        _say(f"internal error ({type(error).__name__} at {_place(error)}). Please report it")
         sys.exit(INTERNAL)
 
 
