@@ -185,22 +185,30 @@ def gzip_cut_off(folder: Path) -> Path:
 
 
 def gzip_bomb(folder: Path, inflated: int = 4096 * MEGABYTE) -> Path:
-    """A gzipped CSV, about a thousandth of the `inflated` bytes that it unfolds to: one sound line, over and over.
+    """A gzipped CSV that unfolds to `inflated` bytes, a thousand times its size: one endless cell.
 
     It is one packed piece of 64 MiB many times over, so it is written in a moment.
     """
-    line = _line(_good_lines()[0])
-    size = 64 * MEGABYTE
-    piece = gzip.compress(line * (size // len(line)), compresslevel=9, mtime=0)
+    return _bomb(folder / "bomb.csv.gz", b"0", inflated)
+
+
+def gzip_bomb_of_rows(folder: Path, inflated: int = 4096 * MEGABYTE) -> Path:
+    """A gzipped CSV that unfolds to `inflated` bytes, some 250 times its size: one sound line, over and over."""
+    return _bomb(folder / "bomb_of_rows.csv.gz", _line(_good_lines()[0]), inflated)
+
+
+def _bomb(path: Path, unit: bytes, inflated: int) -> Path:
+    size = min(64 * MEGABYTE, inflated)
+    piece = gzip.compress(unit * (size // len(unit)), compresslevel=9, mtime=0)
     copies = (piece for _ in range(max(1, inflated // size)))
-    return _write(folder / "bomb.csv.gz", gzip.compress(_lines([]), mtime=0), *copies)
+    return _write(path, gzip.compress(_lines([]), mtime=0), *copies)
 
 
 EVERY: tuple[Callable[[Path], Path], ...] = (
     header_only, zero_bytes, zero_bytes_json, empty_array, wrong_encoding, utf16, ragged, open_quote, nul_bytes,
     unknown_column, missing_column, repeated_column, huge_line, huge_cell, huge_json_line, concatenated_arrays, cut_off,
     duplicate_keys, surrogates, nul_escape, not_finite, not_objects, deep_nesting, html_for_json, zip_called_csv,
-    gzip_called_csv, gzip_cut_off, gzip_bomb,
+    gzip_called_csv, gzip_cut_off, gzip_bomb, gzip_bomb_of_rows,
 )  # fmt: skip
 """Every bad file, the large ones included."""
 
