@@ -1,0 +1,137 @@
+"""The composition root: settings -> adapters -> services. Everything is made when it is first asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from governance.adapters.anchor_file import FileAnchor
+from governance.adapters.control.database import check_revision, connect
+from governance.adapters.control.day_keys import PostgresDayKeys
+from governance.adapters.control.ledger import PostgresLedger
+from governance.adapters.control.quarantine import PostgresQuarantine
+from governance.adapters.control.runs import PostgresRuns
+from governance.adapters.gate import GreatExpectationsGate
+from governance.adapters.lake import ParquetLake
+from governance.adapters.settings import Settings, load_settings
+from governance.adapters.signing import load_signing_key
+from governance.adapters.sources import open_source
+from governance.adapters.warehouse import PostgresWarehouse
+from governance.audit.ledger import check_not_rolled_back
+from governance.contracts.load import Datasets, load_folder
+from governance.contracts.types import Dataset, Source
+from governance.enforcement.plan import EnforcementPlan, compile_plan
+from governance.errors import SettingsError
+from governance.flows.enforcing import Enforcing
+from governance.flows.ingest import Ingest
+from governance.flows.source import SourceReader
+from governance.model.clock import Clock, system_clock
+from governance.pii.scanner import CannotTell
+
+
+class Services:
+    """What the command line works with."""
+
+    def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings | None = None, clock: Clock = system_clock) -> Iterator["Services"]:
+        """Services on a control database that is of this release and not older than its anchor."""
+        services = cls(settings or load_settings(), clock)
+        try:
+            check_revision(services.control)
+            check_not_rolled_back(services.ledger, services.anchor)
+            yield services
+        finally:
+            services.close()
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        if "control" in self.__dict__:
+            self.control.dispose()
+
+    @cached_property
+    def control(self) -> sa.Engine:
+        """The control database."""
+        return connect(self._address("control"))
+
+    @cached_property
+    def contracts(self) -> Datasets:
+        """Every dataset of the contracts folder, checked."""
+        return load_folder(self.settings.contracts)
+
+    def plan(self, dataset: Dataset) -> EnforcementPlan:
+        """The dataset's compiled plan."""
+        contract, found = self.contracts[dataset.id]
+        return compile_plan(found, contract)
+
+    @cached_property
+    def anchor(self) -> FileAnchor:
+        """Where signed heads are kept outside the database."""
+        return FileAnchor(self.settings.anchor)
+
+    @cached_property
+    def ledger(self) -> PostgresLedger:
+        """The audit ledger."""
+        return PostgresLedger(self.control, self.clock, load_signing_key(self.settings.signing_key), self.anchor)
+
+    @cached_property
+    def quarantine(self) -> PostgresQuarantine:
+        """Rows that a gate held back."""
+        return PostgresQuarantine(self.control, self._retention_days)
+
+    @cached_property
+    def runs(self) -> PostgresRuns:
+        """Runs and what became of their batches."""
+        return PostgresRuns(self.control, self.quarantine, self.clock)
+
+    @cached_property
+    def warehouse(self) -> PostgresWarehouse:
+        """The relational store."""
+        return PostgresWarehouse(self._address("warehouse"))
+
+    @cached_property
+    def lake(self) -> ParquetLake:
+        """The Parquet lake."""
+        return ParquetLake(self.settings.lake)
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        """The batch load."""
+        enforcing = Enforcing(
+            runs=self.runs,
+            warehouse=self.warehouse,
+            keyring=self.keyring,
+            scanner=CannotTell(),
+            clock=self.clock,
+            open_source=self.open_source,
+            threads=self.settings.threads,
+        )
+        return Ingest(
+            enforcing=enforcing,
+            runs=self.runs,
+            warehouse=self.warehouse,
+            lake=self.lake,
+            gate=GreatExpectationsGate(self._address("warehouse")),
+            ledger=self.ledger,
+            clock=self.clock,
+            actor=self.settings.actor,
+        )
+
+    def open_source(self, source: Source) -> SourceReader:
+        """The reader of a source, at the address of the settings or else of the contract."""
+        location = self.settings.sources.get(source.name, source.location)
+        return open_source(source, location, batch_rows=self.settings.batch_rows)
+
+    def _retention_days(self, dataset: str) -> int:
+        return self.contracts[dataset][1].quarantine_retention_days
+
+    def _address(self, name: str) -> str:
+        address: str = getattr(self.settings, name).get_secret_value()
+        if not address:
+            raise SettingsError(f"the address of the {name} database is not set: KASBAH_{name.upper()} or kasbah.toml")
+        return address
