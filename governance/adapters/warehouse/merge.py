@@ -47,8 +47,7 @@ def merge(
         return before[1]
     stage.make(connection, shape)
     staged = stage.count(connection)
-    connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(stage.gate))
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage.heads))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}, {}").format(stage.gate, stage.heads))
     connection.execute(sql.SQL("ANALYZE {} ({})").format(stage.rows, listed(_narrow(shape))))
     connection.execute(
         sql.SQL("CREATE UNLOGGED TABLE {} AS {}").format(stage.heads, _judged(stage, shape, plan, shredded))

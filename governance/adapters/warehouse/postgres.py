@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from governance.adapters.warehouse import ledgers, merge, publish, reading
 from governance.adapters.warehouse.session import Connection, arrow, hold, transaction
-from governance.adapters.warehouse.shape import STAGING, make_table, shape_of
+from governance.adapters.warehouse.shape import STAGING, judged_columns, make_table, shape_of
 from governance.adapters.warehouse.staging import Stage, Writer, take_lock
 from governance.enforcement.plan import EnforcementPlan
 from governance.flows.stores import LakeFile, Merged, Publication
@@ -77,11 +77,13 @@ class PostgresWarehouse:
             raise stage.lost()
 
     def gate_relation(self, run: str, plan: EnforcementPlan) -> tuple[str, str]:
-        """(schema, name) of a view of the published table as it would look with this run's merge in it."""
-        stage = Stage(run, plan)
-        with transaction(self._dsn, f"making the gate's view of {plan.dataset}") as connection:
+        """(schema, name) of the published table as it would look with this run's merge in it: the columns that the
+        plan's set rules speak of, and the key's."""
+        stage, shape = Stage(run, plan), shape_of(plan)
+        with transaction(self._dsn, f"laying out {plan.dataset} for the gate") as connection:
             hold(connection, *stage.lock)
-            reading.make_gate(connection, stage, shape_of(plan))
+            self._tune(connection)
+            reading.make_gate(connection, stage, shape, judged_columns(plan, shape))
         return STAGING, stage.gate_name
 
     def publish(self, publication: Publication, plan: EnforcementPlan) -> Publication:

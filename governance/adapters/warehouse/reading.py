@@ -1,4 +1,4 @@
-"""What a run would publish: as Arrow for the lake, as a view for the gates."""
+"""What a run would publish: as Arrow for the lake, as a narrow table for the gates."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -68,12 +68,13 @@ def _as_decimal(unscaled: pa.Array, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(low), [valid, pa.py_buffer(both)])
 
 
-def make_gate(connection: Connection, stage: Stage, shape: Shape) -> None:
-    """(Re)make the view of the table as it would look: published rows that aren't replaced, and the winners."""
-    connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(stage.gate))
+def make_gate(connection: Connection, stage: Stage, shape: Shape, columns: tuple[str, ...]) -> None:
+    """(Re)make a copy of the table as it would look: published rows that aren't replaced, and the winners. Only the
+    columns that rules speak of, since every rule reads it; a view would join the wide rows each time."""
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage.gate))
     connection.execute(
         sql.SQL(
-            """CREATE VIEW {gate} AS
+            """CREATE UNLOGGED TABLE {gate} AS
                SELECT {names_stored} FROM {target} AS stored WHERE NOT EXISTS (
                    SELECT FROM {heads} AS head WHERE head.verdict = {changed} AND {same})
                UNION ALL
@@ -81,14 +82,15 @@ def make_gate(connection: Connection, stage: Stage, shape: Shape) -> None:
                WHERE head.{wins}"""
         ).format(
             gate=stage.gate,
-            names_stored=listed(shape.names, "stored"),
+            names_stored=listed(columns, "stored"),
             target=shape.target,
             heads=stage.heads,
             changed=sql.Literal(int(Verdict.CHANGED)),
             same=same_key(shape, "head", "stored"),
-            names_staged=listed(shape.names, "staged"),
+            names_staged=listed(columns, "staged"),
             rows=stage.rows,
             row=sql.Identifier(ROW),
             wins=WINS,
         )
     )
+    connection.execute(sql.SQL("ANALYZE {}").format(stage.gate))

@@ -101,6 +101,17 @@ def _key(plan: EnforcementPlan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def judged_columns(plan: EnforcementPlan, shape: Shape) -> tuple[str, ...]:
+    """The stored columns that set rules may need: the key's, their fields', and the pseudonyms beside those."""
+    pseudonyms = {s.entity: s.pseudonym_column for s in plan.subjects}
+    found = list(shape.key)
+    for field in (f for rule in plan.set_rules for f in rule.fields):
+        for column in (c for c in plan.columns if c.field == field):
+            found += [column.name] if column.stored else []
+            found += [pseudonyms[column.subject]] if column.subject in pseudonyms else []
+    return tuple(dict.fromkeys(found))
+
+
 def _version(plan: EnforcementPlan) -> str | None:
     if plan.version_field is None or not plan.key:
         return None

@@ -36,7 +36,7 @@ _NOTE = "INSERT INTO kasbah.stage_batch (run, dataset, batch, rows) VALUES ($1, 
 
 
 class Stage:
-    """A run's staging relations: `rows` as staged, `heads` as merging decided, `gate` the view that gates judge."""
+    """A run's staging relations: `rows` as staged, `heads` as merging decided, `gate` what the gates judge."""
 
     def __init__(self, run: str, plan: EnforcementPlan) -> None:
         self.run, self.dataset, self.version = run, plan.dataset, plan.version
@@ -100,8 +100,7 @@ class Stage:
 
     def drop(self, connection: Connection) -> None:
         """Remove everything of this stage. Safe to repeat."""
-        connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(self.gate))
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}, {}").format(self.heads, self.rows))
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}, {}, {}").format(self.gate, self.heads, self.rows))
         ledgers.forget_stage(connection, self.run, self.dataset)
 
     def lost(self) -> StagingLostError:
