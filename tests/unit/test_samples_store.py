@@ -24,7 +24,7 @@ from samples.files import write_files
 from samples.rows import LAYOUTS, SOURCES, Row
 from samples.shop import LATE_HOURS
 from samples.store import Wave, generate, history
-from samples.writing import api_record
+from samples.writing import api_record, csv_cells
 
 ROOT = Path(__file__).parents[2]
 
@@ -238,6 +238,27 @@ def test_a_row_changes_only_after_it_began(waves: list[Wave]) -> None:
                 if row.outcome.reason is None:
                     assert row.version.date() >= row.day(day)
                     assert row.version.date() <= wave.period.end
+
+
+@pytest.mark.parametrize("dataset", ["orders", "stock"])
+def test_copies_are_what_they_are_called(waves: list[Wave], dataset: str) -> None:
+    """A superseded version is older than the row it belongs to; a duplicate is the same, there or elsewhere."""
+    originals = {r.key: r for r in _all_rows(waves[0], dataset) if r.key and not _is_copy(r)}
+    for row in filter(_is_copy, _all_rows(waves[0], dataset)):
+        original = originals[row.key]
+        if "superseded_version" in row.traits:
+            assert row.version < original.version
+            assert row.values != original.values
+        else:
+            assert row.version == original.version
+            assert (row.source == original.source) == ("duplicate_within" in row.traits)
+            assert row.source != original.source or csv_cells(row, LAYOUTS[dataset]) == csv_cells(
+                original, LAYOUTS[dataset]
+            )
+
+
+def _is_copy(row: Row) -> bool:
+    return bool({"duplicate_within", "duplicate_across", "superseded_version"} & set(row.traits))
 
 
 def test_a_scale_too_small_for_every_defect_is_refused() -> None:
