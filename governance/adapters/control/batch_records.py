@@ -41,6 +41,7 @@ class BatchWriter:
     def write(self, connection: sa.Connection, batch: BatchRecord, outcomes: Outcomes, now: datetime) -> None:
         """See `RunStore.record_batch`."""
         _check_sum(batch, outcomes)
+        check_places(outcomes.quarantined, outcomes.refused)
         first, last = _span(batch, outcomes.positions)
         self._refuse_overlap(connection, batch, first, last)
         before = self._place_of(connection, batch.number)
@@ -83,7 +84,6 @@ class BatchWriter:
 
     def _count_refused(self, connection: sa.Connection, rows: pa.RecordBatch) -> None:
         """Count, and let go of a body that an earlier run held there: a refused row leaves nothing else."""
-        check_places(rows)
         copy_in(connection, incoming_refused, rows)
         if not rows.num_rows:
             return

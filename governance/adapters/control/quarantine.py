@@ -200,10 +200,10 @@ class PostgresQuarantine:
             return Purged(*connection.execute(statement).one(), 0)
 
 
-def check_places(rows: pa.RecordBatch) -> None:
-    """Raise PlaceTwiceError where two of the rows have one source, part and position."""
-    places = pa.Table.from_batches([rows.select(["source", "part", "position"])])
-    if places.group_by(places.column_names).aggregate([]).num_rows != rows.num_rows:
+def check_places(*rows: pa.RecordBatch) -> None:
+    """Raise PlaceTwiceError where two of all these rows have one source, part and position."""
+    places = pa.Table.from_batches([one.select(["source", "part", "position"]) for one in rows])
+    if places.group_by(places.column_names).aggregate([]).num_rows != places.num_rows:
         raise PlaceTwiceError("two rows of a batch stand at one position of their source: nothing was stored")
 
 
