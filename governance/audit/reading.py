@@ -213,10 +213,12 @@ class Reading:
         elif self._suspects:
             self._accuse()
         elif not self._named:
-            first, last = self._start, max(self.count - 1, self._start)
-            message = "it doesn't follow from the records"
-            if self._unsigned:
-                message += f", or {records(first, last)}, which no head signs yet, were altered"
+            message = "it doesn't follow from the signed heads and the records"
+            if not self._unsigned:
+                self.findings.add(Fault.STATE, message)
+                return
+            first, last = self._start, self.count - 1
+            message += f", or {records(first, last)}, which no head signs yet, were altered"
             self.findings.add(Fault.STATE, message, first, last)
 
     def _moved(self) -> int:

@@ -16,6 +16,7 @@ from governance.audit.records import Entry, decode
 from governance.errors import AuditError, StoreUnavailableError
 
 _FETCH_ROWS = 5_000
+NO_STATE = "the ledger's running state is not there: restore a copy of the control database"
 _PROOF_REST = "the ledger lacks records that the proof needs: run `kasbah audit verify`"
 
 
@@ -32,7 +33,10 @@ class PostgresHistory:
     def size(self) -> int:
         """How many records the running state counts."""
         with ledger_transaction(self._engine) as connection:
-            return int(connection.execute(sa.select(STATE.c.size)).scalar_one())
+            size = connection.execute(sa.select(STATE.c.size)).scalar_one_or_none()
+        if size is None:
+            raise AuditError(NO_STATE)
+        return int(size)
 
     def stored_head(self, size: int) -> SignedHead | None:
         """The head that is stored for this size, unchecked."""
@@ -67,7 +71,7 @@ class PostgresSnapshot:
     def __init__(self, connection: sa.Connection) -> None:
         state = connection.execute(sa.select(STATE.c.size, STATE.c.peaks)).one_or_none()
         if state is None:
-            raise AuditError("the ledger's running state is not there: restore a copy of the control database")
+            raise AuditError(NO_STATE)
         self.size = int(state.size)
         self.peaks = bytes(state.peaks)
         self._client = client(connection)

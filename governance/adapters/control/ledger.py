@@ -13,6 +13,7 @@ from psycopg import sql
 from sqlalchemy.dialects.postgresql import insert
 
 from governance.adapters.control.history import (
+    NO_STATE,
     PostgresHistory,
     client,
     ledger_transaction,
@@ -144,7 +145,7 @@ def _locked(cursor: "psycopg.Cursor[Any]") -> Frontier:
     """The running state, locked until the transaction ends."""
     row = cursor.execute(_LOCK).fetchone()
     if row is None:
-        raise AuditError("the ledger's running state is not there: restore a copy of the control database")
+        raise AuditError(NO_STATE)
     if row[2] != "on":
         raise AuditError("PostgreSQL runs with fsync off, so nothing it keeps is durable: turn it on")
     return Frontier(row[0], split_peaks(bytes(row[1])))
