@@ -6,6 +6,7 @@ nor the machine changes a byte, and memory stays flat however many rows are writ
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ class _Fixed:
         names = [f"{first} {last}" for first in FIRST for last in LAST]
         self.names = pa.array(names)
         self.locals = pa.array([f"c{i:04d}." for i in range(len(names))])
-        self.phones = pa.array([f"+{p.country} {p.national}" for p in map(phone_at, range(RESERVED))])
+        self.phones = _phones()
         self.places = pa.array([f" {street}, {city}" for street in STREETS for city in CITIES])
         self.cities = pa.array([city.split(" ")[0].strip(",") for city in CITIES])
         self.products = products(seed)
@@ -137,6 +138,11 @@ class _Fixed:
         """A number from 0 to `below` - 1 for each of the numbers and this topic, as int64."""
         salt = np.uint64((int(self.seed) + topic * 0xD1342543DE82EF95) % 2**64)
         return np.asarray((_mix(numbers ^ salt) % np.uint64(below)).astype(np.int64))
+
+
+@cache
+def _phones() -> pa.Array:
+    return pa.array([f"+{p.country} {p.national}" for p in map(phone_at, range(RESERVED))])
 
 
 def _mix(numbers: np.ndarray) -> np.ndarray:
