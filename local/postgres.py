@@ -126,6 +126,7 @@ class Postgres:
             deadline = time.monotonic() + _STOP_SECONDS
             while time.monotonic() < deadline:
                 if _ended(self.pid):
+                    shutil.rmtree(self.socket, ignore_errors=True)
                     return
                 time.sleep(0.05)
         raise PostgresError(f"PostgreSQL (pid {self.pid}) did not stop; its log is {self.folder / 'log'}")
