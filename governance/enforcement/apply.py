@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from governance.contracts.types import KeyRule, OnFinding, Protect
+from governance.contracts.types import OnFinding, Protect
 from governance.enforcement.admission import admit
 from governance.enforcement.outcomes import REFUSED, Enforced, Reason
 from governance.enforcement.plan import ColumnPlan, EnforcementPlan, SubjectPlan
@@ -114,7 +114,7 @@ def _resolve_subjects(work: _Work, keys: Keys) -> list[tuple[SubjectPlan, Resolv
     """Subjects of all rows that may be stored, sealed quarantine included; none is created for a refused row."""
     resolved = []
     for subject in work.plan.subjects:
-        aliases = [normalise(_text(work.reading.values[f]), KeyRule(rule)) for f, rule in subject.keys]
+        aliases = [normalise(_text(work.reading.values[f]), rule) for f, rule in subject.keys]
         one = keys.resolve(subject.entity, aliases, work.refused.good)
         work.refused.mark(one.suppressed, Reason.SUPPRESSED)
         nobody = one.index < 0
