@@ -41,7 +41,7 @@ def _unit_price(columns: list[pa.Array], _: dict[str, Any]) -> np.ndarray:
     """
     total, quantity, price = (_doubles(c) for c in columns)
     cents = np.abs(np.round(total * _CENT) - np.round(price * _CENT) * quantity)
-    return (quantity != 0) & (cents <= np.abs(quantity) / 2)
+    return np.asarray((quantity != 0) & (cents <= np.abs(quantity) / 2))
 
 
 def _doubles(column: pa.Array) -> np.ndarray:

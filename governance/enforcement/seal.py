@@ -69,7 +69,7 @@ def seal_rows(
             records[i] |= {"entity": entity, "pseudonym": pseudonym, "sealed": token.encode()}
         open_places[mine] = False
     for i in np.flatnonzero(open_places):
-        records[i] |= _under_day(bodies[i], plan, origin, records[i]["position"], day, day_key)
+        records[i] |= _under_day(bodies[i], plan, origin, int(origin.positions[rows[i]]), day, day_key)
     return pa.RecordBatch.from_pylist(records, schema=QUARANTINED)
 
 

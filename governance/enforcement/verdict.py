@@ -42,4 +42,4 @@ class Verdict:
 
     def of(self, row: int) -> Cause:
         """The cause of a bad row."""
-        return self.causes[self.cause[row]]
+        return self.causes[int(self.cause[row])]
