@@ -1,6 +1,6 @@
 """One pass over the stored records, held against the heads of `references`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from governance.audit.findings import Fault, Findings, records, they_are
@@ -11,6 +11,7 @@ from governance.audit.records import RecordError, carried_index
 from governance.audit.references import Origin, Reference
 
 MAX_SUSPECTS: Final = 1000
+_TELL_ROWS: Final = 10_000
 
 
 class Reading:
@@ -42,8 +43,8 @@ class Reading:
         self._newest_stored = 0
         self._unsigned = 0
 
-    def run(self) -> None:
-        """Read to the end; what is found goes to the findings."""
+    def run(self, advance: Callable[[int], None] = lambda rows: None) -> None:
+        """Read to the end; what is found goes to the findings. `advance` hears the count every 10,000 records."""
         for index, record, leaf in self.snapshot.rows():
             self._close_up_to(self.count)
             if index < self.count:
@@ -52,6 +53,8 @@ class Reading:
             if index > self.count:
                 self._gap(index)
             self._row(index, record, leaf)
+            if self.count % _TELL_ROWS == 0:
+                advance(self.count)
         self._close_up_to(self.count)
         self._end()
 

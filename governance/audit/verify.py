@@ -9,7 +9,7 @@ What can't be found: changes to records after the newest head that the verifier 
 running state and the heads since. Publishing heads often keeps that span short.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from governance.audit.anchor import AnchorEntry, AnchorError
 from governance.audit.findings import Fault, Findings, Report
@@ -19,9 +19,16 @@ from governance.audit.reading import Reading
 from governance.audit.references import Origin, Reference, merge_heads
 
 
-def verify(history: History, anchor: Anchor | None, key: VerifyingKey, head: SignedHead | None = None) -> Report:
+def verify(
+    history: History,
+    anchor: Anchor | None,
+    key: VerifyingKey,
+    head: SignedHead | None = None,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> Report:
     """Verify the whole ledger. `key`: the public key from the verifier's own side; `head`: one more head that the
-    verifier holds. Raises StoreUnavailableError when the database is away.
+    verifier holds; `advance` is told now and then how many records have been read. Raises StoreUnavailableError when
+    the database is away.
     """
     findings = Findings()
     tally = _Tally(findings)
@@ -34,7 +41,7 @@ def verify(history: History, anchor: Anchor | None, key: VerifyingKey, head: Sig
             Origin.GIVEN: [head] if head else [],
         }
         reading = Reading(snapshot, tally.counted(merge_heads(sources, key, findings)), findings)
-        reading.run()
+        reading.run(advance)
     tally.judge()
     notes = [*tally.notes(), *reading.notes()]
     if anchor and anchor.warning:
