@@ -36,7 +36,8 @@ def test_rules_that_hold_pass_in_the_plans_order(database: str) -> None:
     PostgresWarehouse(database).prepare(plan(table="customers"))
     with psycopg.connect(database) as connection:
         connection.execute(
-            """INSERT INTO store.customers (order_id, quantity, kasbah_source, kasbah_part, kasbah_position, kasbah_contract)
+            """INSERT INTO store.customers
+               (order_id, quantity, kasbah_source, kasbah_part, kasbah_position, kasbah_contract)
                VALUES ('a', 1, 's', 'p', 0, 'v')"""
         )
     results = judged(

@@ -7,7 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from governance.adapters.warehouse import ledgers, merge, publish, reading
-from governance.adapters.warehouse.session import Connection, arrow, hold, transaction
+from governance.adapters.warehouse.session import Connection, arrow, hold, transaction, translated
 from governance.adapters.warehouse.shape import STAGING, judged_columns, make_table, shape_of
 from governance.adapters.warehouse.staging import Stage, Writer, take_lock
 from governance.enforcement.plan import EnforcementPlan
@@ -41,7 +41,8 @@ class PostgresWarehouse:
         before no longer stands."""
         shape, stage = shape_of(plan), Stage(run, plan)
         with arrow(self._dsn, f"staging rows of {plan.dataset}") as connection:
-            take_lock(connection, stage)
+            with translated(f"staging rows of {plan.dataset}"):
+                take_lock(connection, stage)
             with transaction(self._dsn, f"opening the staging table of {plan.dataset}") as books:
                 stage.make(books, shape)
                 ledgers.forget_merge(books, run, plan.dataset)

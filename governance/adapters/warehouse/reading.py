@@ -9,11 +9,12 @@ import pyarrow as pa
 from psycopg import sql
 
 from governance.adapters.warehouse.merge import WINS, Verdict, same_key
-from governance.adapters.warehouse.session import Connection
+from governance.adapters.warehouse.session import Connection, next_batch, translated
 from governance.adapters.warehouse.shape import ROW, Shape, listed
 from governance.adapters.warehouse.staging import Stage
 
 _DIGITS_IN_INT64 = 18
+_READING = "reading the merged rows"
 
 
 def winners(connection: Any, stage: Stage, shape: Shape, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -26,9 +27,11 @@ def winners(connection: Any, stage: Stage, shape: Shape, schema: pa.Schema) -> I
         sql.SQL(", ").join(_sent(f) for f in schema), stage.rows, stage.heads, WINS, row=sql.Identifier(ROW)
     )
     with connection.cursor() as cursor:
-        cursor.execute(query.as_string())
-        with closing(cursor.fetch_record_batch()) as batches:
-            for batch in batches:
+        with translated(_READING):
+            cursor.execute(query.as_string())
+            opened = cursor.fetch_record_batch()
+        with closing(opened) as batches:
+            while (batch := next_batch(batches, _READING)) is not None:
                 columns = [_received(batch.column(n), f.type) for n, f in enumerate(schema)]
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
 

@@ -6,11 +6,12 @@ being done and the SQLSTATE (PostgreSQL 18, appendix A).
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import adbc_driver_manager
 import psycopg
+import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -49,9 +50,23 @@ def transaction(dsn: str, doing: str) -> Iterator[Connection]:
 
 @contextmanager
 def arrow(dsn: str, doing: str) -> Iterator[Any]:
-    """An ADBC connection, rolled back and closed at the end unless committed. Raises as `transaction` does."""
-    with translated(doing), closing(dbapi.connect(_address(dsn))) as connection:
+    """An ADBC connection; what isn't committed at the end is rolled back. Opening it raises as `transaction` does;
+    whoever uses it wraps that use in `translated`, so that errors of the caller's own keep their meaning."""
+    with translated(doing):
+        connection = dbapi.connect(_address(dsn))
+    try:
         yield connection
+    finally:
+        with suppress(adbc_driver_manager.Error):
+            connection.close()
+
+
+def next_batch(batches: Iterator[pa.RecordBatch], doing: str) -> pa.RecordBatch | None:
+    """The next batch of an ADBC result, or None at its end. A broken stream comes as a plain OSError with the server's
+    message in it, hence StoreUnavailableError instead."""
+    with translated(doing), suppress(OSError, pa.ArrowException):
+        return next(batches, None)
+    raise StoreUnavailableError(f"the warehouse ended the connection while {doing}")
 
 
 @contextmanager
