@@ -60,7 +60,7 @@ def show_command(
     for name, value in _described(shown.row).items():
         typer.echo(f"{name:17} {printable(str(value))}")
     typer.echo()
-    typer.echo("\n".join(_lines(shown.body)))
+    typer.echo("\n".join(lines_of(shown.body)))
 
 
 @app.command("replay")
@@ -156,7 +156,7 @@ def _described(row: HeldRow) -> dict[str, Any]:
     return {"dataset": row.dataset} | place | {name: getattr(row, name) for name in names} | key
 
 
-def _lines(body: bytes | None) -> list[str]:
+def lines_of(body: bytes | None) -> list[str]:
     """A record field by field, an unreadable one as it is."""
     if body is None:
         return ["No body was kept of this row."]
