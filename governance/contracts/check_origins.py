@@ -15,6 +15,7 @@ def origin_refusals(dataset: Dataset) -> Iterator[Fault]:
     """Every refusal about the origins of a dataset's values."""
     for source in dataset.sources:
         yield from _shared_names(dataset, source)
+        yield from _unnamed(dataset, source)
         yield from _headerless(dataset, source)
         yield from _incremental(dataset, source)
         yield from _raw(source)
@@ -43,6 +44,14 @@ def _shared_names(dataset: Dataset, source: Source) -> Iterator[Fault]:
             if other != field.id:
                 message = f"'{name}' in {source.name} is already read by the field '{other}'."
                 yield of_field(field, "sourceNames", "shared-source-name", message)
+
+
+def _unnamed(dataset: Dataset, source: Source) -> Iterator[Fault]:
+    """A field that says what some sources call it, and not what this one does, would silently be null there."""
+    for field in dataset.fields:
+        if field.source_names and source.name not in field.source_names and "*" not in field.source_names:
+            message = f"'sourceNames' doesn't say what {source.name} calls it: add it, or '*' for all others."
+            yield of_field(field, "sourceNames", "source-unnamed", message)
 
 
 def _headerless(dataset: Dataset, source: Source) -> Iterator[Fault]:
@@ -156,11 +165,11 @@ def _derived_types(field: Field, rule: Derive, fields: dict[str, Field]) -> Iter
     wanted = _INPUTS.get(rule.kind)
     for word in rule.inputs:
         if wanted is not None and fields[word].logical_type not in wanted:
-            message = f"'{rule.kind}' reads a {' or '.join(sorted(wanted))}; '{word}' is none."
+            message = f"'{rule.kind}' reads the type {' or '.join(sorted(wanted))}, which '{word}' isn't."
             yield of_field(field, "derive", "derive-type", message)
     result = _RESULTS.get(rule.kind, LogicalType.STRING)
     if field.logical_type is not result:
-        yield of_field(field, "logicalType", "derive-type", f"'{rule.kind}' makes a {result}.")
+        yield of_field(field, "logicalType", "derive-type", f"'{rule.kind}' makes the type {result}.")
 
 
 def _inputs(word: str, fields: dict[str, Field]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def _types(rule: Quality, fields: list[Field]) -> Iterator[Fault]:
     for field in fields:
         if field.logical_type not in known.types:
             wanted = " or ".join(sorted(known.types))
-            message = f"the rule '{rule.rule}' reads a {wanted}, and this is a {field.logical_type}."
+            message = f"the rule '{rule.rule}' reads the type {wanted}, and this is {field.logical_type}."
             yield Fault(rule.where, "rule-type", message, field.id)
     if known.same_type and len({_exact_type(field) for field in fields}) > 1:
         message = f"the rule '{rule.rule}' compares exactly: its fields must have one type (logicalType, physicalType)."

@@ -60,7 +60,7 @@ def _keys(dataset: Dataset, subject: Subject) -> Iterator[Fault]:
     for key in subject.keys:
         fits = (LogicalType.STRING, LogicalType.INTEGER) if key.rule is KeyRule.IDENTIFIER else (LogicalType.STRING,)
         if key.field in fields and fields[key.field].logical_type not in fits:
-            message = f"a key read as {key.rule} must be a {' or '.join(fits)}."
+            message = f"a key read as {key.rule} must have the type {' or '.join(fits)}."
             yield Fault(at(subject, "key"), "key-type", message, key.field)
     names = [key.field for key in subject.keys]
     if len(set(names)) < len(names):

@@ -91,7 +91,7 @@ def _options(node: Node, kind: LogicalType) -> dict[str, Any]:
             continue
         if word not in enforced:
             can = f"only {', '.join(enforced)} are" if enforced else "none is"
-            one.fault("option-not-enforced", f"'{word}' of a {kind} isn't enforced ({can}): leave it out.")
+            one.fault("option-not-enforced", f"'{word}' isn't enforced for the type {kind} ({can}): leave it out.")
         elif word == "pattern" and not is_pattern(one.value):
             one.wrong("a regular expression (RE2)")
         elif word == "format" and not is_form(kind, str(one.value)):
@@ -120,7 +120,7 @@ def _formats(node: Node | None, kind: LogicalType, sources: tuple[str, ...]) -> 
             if not is_form(kind, form):
                 why = f", or a date pattern: {pattern_fault(form)}" if kind in _DATED else ""
                 words = words_for(kind)
-                message = f"'{form}' is no form of a {kind}: {', '.join(words) or 'there is none'}{why}."
+                message = f"'{form}' is no form of the type {kind}: {', '.join(words) or 'there is none'}{why}."
                 one.fault("unknown-format", message, nearest(form, words))
         found[source] = forms
     return found

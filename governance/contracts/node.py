@@ -72,7 +72,7 @@ class Node:
         """A text that isn't blank."""
         if isinstance(self.value, str) and self.value.strip():
             return self.value
-        self.wrong("a text")
+        self.wrong("a text that isn't blank")
         return None
 
     def any_text(self) -> str | None:

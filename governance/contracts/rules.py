@@ -89,24 +89,35 @@ def _custom(node: Node, own: str | None) -> tuple[str, tuple[str, ...], dict[str
         node.fault("wrong-value", "'implementation' must be a mapping with rule, fields and the rule's arguments.")
         return None
     name = place.get("rule")
-    if name not in RULES:
+    if not isinstance(name, str) or name not in RULES:
         hint = nearest(name, RULES) if isinstance(name, str) else None
         (place.child("rule") or place).fault("unknown-rule", f"the rule is none of {', '.join(RULES)}.", hint)
         return None
+    given = place.mapping(("rule", "fields", *RULES[name].arguments))
+    fields = given["fields"].texts() if "fields" in given else (own,) if own and RULES[name].fields[1] else ()
+    arguments = _arguments(given, name)
+    sound = len(given) == len(place.value) and _complete(place, name, fields, arguments)
+    return (name, fields, arguments) if sound else None
+
+
+def _arguments(given: dict[str, Node], name: str) -> dict[str, Any]:
+    known = RULES[name].arguments
+    return {key: one for key in known if key in given and (one := _argument(given[key], key)) is not None}
+
+
+def _complete(node: Node, name: str, fields: tuple[str, ...], arguments: dict[str, Any]) -> bool:
+    """Whether a rule has as many fields as it takes, and an argument if it takes any."""
     rule = RULES[name]
-    given = place.mapping(("rule", "fields", *rule.arguments))
-    fields = given["fields"].texts() if "fields" in given else (own,) if own and rule.fields[1] else ()
     least, most = rule.fields
     if not least <= len(fields) <= most:
         count = f"{least}" if least == most else f"{least} to {most}"
-        place.fault("rule-fields", f"the rule '{name}' takes {count} field(s) in 'fields'.")
-        return None
-    arguments = {key: one for key in rule.arguments if key in given and (one := _argument(given[key], key)) is not None}
-    if rule.arguments and not arguments:
+        node.fault("rule-fields", f"the rule '{name}' takes {count} field(s) in 'fields'.")
+    elif rule.arguments and not arguments:
         wanted = " or ".join(f"'{key}'" for key in rule.arguments)
-        place.fault("rule-arguments", f"the rule '{name}' needs {wanted}.")
-        return None
-    return name, fields, arguments
+        node.fault("rule-arguments", f"the rule '{name}' needs {wanted}.")
+    else:
+        return True
+    return False
 
 
 def _argument(node: Node, key: str) -> Any:
@@ -145,7 +156,8 @@ def is_pattern(value: object) -> bool:
 def _library(node: Node, own: str | None) -> tuple[str, tuple[str, ...], dict[str, Any]] | None:
     metric = node.get("metric")
     arguments = node.get("arguments") or {}
-    fields = (own,) if own else tuple(str(p) for p in arguments.get("properties", ()))
+    named = arguments.get("properties")
+    fields = (own,) if own else tuple(str(p) for p in named) if isinstance(named, list) else ()
     if metric == "rowCount" and not own:
         return _row_count(node)
     if metric == "nullValues" and len(fields) == 1:

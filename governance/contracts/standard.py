@@ -61,9 +61,17 @@ def _schema() -> dict[str, Any]:
     for name, terms in _NEWER_TERMS.items():
         for term in terms:
             schema["$defs"][name]["properties"].pop(term, None)
-    logical = schema["$defs"]["SchemaBaseProperty"]["properties"]["logicalType"]
+    prop = schema["$defs"]["SchemaBaseProperty"]
+    logical = prop["properties"]["logicalType"]
     logical["enum"] = [t for t in logical["enum"] if t not in _NEWER_TYPES]
+    prop["allOf"] = [part for part in prop["allOf"] if not _is_about(part, _NEWER_TYPES)]
     return schema
+
+
+def _is_about(part: dict[str, Any], types: tuple[str, ...]) -> bool:
+    """Whether a condition of the schema is about one of these logical types."""
+    condition = part.get("if", {}).get("properties", {}).get("logicalType", {})
+    return condition.get("const") in types
 
 
 def _innermost(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
