@@ -13,6 +13,7 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Protocol, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -163,6 +164,7 @@ class _Batch:
                 enforced.quarantined,
                 enforced.refused,
                 job.plan.version,
+                _scattered(self.batch),
             )
         finally:
             self.lease_context.__exit__(None, None, None)
@@ -240,6 +242,13 @@ def _cursor(source: Source, done: list[BatchRecord]) -> str | None:
     if source.format != "api" or not done:
         return None
     return max(done, key=lambda batch: batch.number).cursor_after
+
+
+def _scattered(batch: SourceBatch) -> pa.Array | None:
+    """The positions of a batch that are not one row after the other, as in a replay; None where they are."""
+    every = np.concatenate([batch.positions.to_numpy(zero_copy_only=False), [m.position for m in batch.malformed]])
+    on_end = len(every) == 0 or every.max() - every.min() + 1 == len(every)
+    return None if on_end else pa.array(every.astype(np.int64))
 
 
 def _first(batch: SourceBatch) -> int:
