@@ -27,6 +27,7 @@ class ReplayReader:
     """
 
     name: str
+    dataset: str
     store: QuarantineStore
     selection: Selection
     keys: Callable[[], AbstractContextManager[HeldKeys]]
@@ -34,14 +35,14 @@ class ReplayReader:
     def batches(self, *, since: datetime | None = None, cursor: str | None = None) -> Iterator[SourceBatch]:
         """The held rows, a source position each. A row whose key is gone is passed over: nobody can open it."""
         del since, cursor
-        for held in self.store.sealed_rows(self.selection):
+        for held in self.store.sealed_rows(self.dataset, self.selection):
             rows = held.filter(pc.not_equal(held.column("reason"), str(Reason.MALFORMED)))
             if rows.num_rows:
                 yield from self._batch(rows)
 
     def _batch(self, rows: pa.RecordBatch) -> Iterator[SourceBatch]:
         with self.keys() as keys:
-            opened = unseal(rows, self.selection.dataset or "", keys)
+            opened = unseal(rows, self.dataset, keys)
         there = np.array([body is not None for body in opened.bodies])
         if not there.any():
             return
