@@ -235,9 +235,10 @@ def test_a_position_is_counted_by_one_batch(store: PostgresRuns) -> None:
             with pytest.raises(ConflictError, match="begin a new run"):
                 store.record_batch(run.id, _batch(1, rows, rows, first), NONE_HELD, NONE_REFUSED, "1.0.0")
         store.record_batch(run.id, _batch(1, 50, 50, 100), NONE_HELD, NONE_REFUSED, "1.0.0")
-        empty = replace(_batch(2, 0, 0), part="empty.csv")
-        store.record_batch(run.id, empty, NONE_HELD, NONE_REFUSED, "1.0.0")
-    assert store.totals(run.id)["csv"]["rows"] == 150
+        for number, first in ((2, 150), (3, 40)):
+            store.record_batch(run.id, _batch(number, 0, 0, first), NONE_HELD, NONE_REFUSED, "1.0.0")
+        store.record_batch(run.id, _batch(4, 50, 50, 150), NONE_HELD, NONE_REFUSED, "1.0.0")
+    assert store.totals(run.id)["csv"]["rows"] == 200
 
 
 def test_a_row_admitted_by_a_later_run_leaves_quarantine_when_it_is_published(

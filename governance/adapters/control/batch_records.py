@@ -43,43 +43,43 @@ class BatchWriter:
         _check_sum(batch, outcomes)
         check_places(outcomes.quarantined, outcomes.refused)
         first, last = _span(batch, outcomes.positions)
-        self._refuse_overlap(connection, batch, first, last)
-        before = self._place_of(connection, batch.number)
-        self._hold(connection, outcomes, now)
-        self._count_refused(connection, outcomes.refused)
+        before = self._before(connection, batch, first, last)
+        if outcomes.quarantined.num_rows or before is not None:
+            self._hold(connection, outcomes, now)
+        if outcomes.refused.num_rows or before is not None:
+            self._count_refused(connection, outcomes.refused)
         if before is not None:
             self._drop_leftovers(connection, before)
         self._upsert(connection, batch, outcomes, first, last)
 
-    def _refuse_overlap(self, connection: sa.Connection, batch: BatchRecord, first: int, last: int) -> None:
-        other = sa.select(batches.c.number).where(
-            batches.c.run == self.run,
+    def _before(self, connection: sa.Connection, batch: BatchRecord, first: int, last: int) -> sa.Row[Any] | None:
+        """The batch as it was recorded under this number before. ConflictError where another covers its positions."""
+        overlapping = sa.and_(
             batches.c.source == batch.source,
             batches.c.part == batch.part,
-            batches.c.number != batch.number,
             batches.c.first_position <= last,
             batches.c.last_position >= first,
             batches.c.rows > 0,
+            sa.literal(batch.rows > 0),
         )
-        number = connection.scalar(other.limit(1))
-        if number is not None and batch.rows:
+        same = batches.c.number == batch.number
+        statement = sa.select(batches).where(batches.c.run == self.run, sa.or_(same, overlapping))
+        found = {row.number: row for row in connection.execute(statement)}
+        before = found.pop(batch.number, None)
+        if found:
             raise ConflictError(
                 f"run {self.run}: batch {batch.number} covers positions from {first} on of {batch.source} that batch "
-                f"{number} has recorded already. The source or the batch size has changed since: begin a new run"
+                f"{min(found)} has recorded already. The source or the batch size has changed since: begin a new run"
             )
-
-    def _place_of(self, connection: sa.Connection, number: int) -> sa.Row[Any] | None:
-        """Where the batch stood that was recorded under this number."""
-        statement = sa.select(batches).where(batches.c.run == self.run, batches.c.number == number)
-        return connection.execute(statement).one_or_none()
+        return before
 
     def _hold(self, connection: sa.Connection, outcomes: Outcomes, now: datetime) -> None:
         """Quarantine; a place has one outcome, so what was counted as refused there no longer is."""
         renew = outcomes.positions is None
-        held = self.quarantine.put_within(
+        self.quarantine.put_within(
             connection, self.run, self.dataset, outcomes.contract_version, outcomes.quarantined, now, renew=renew
         )
-        if held:
+        if outcomes.quarantined.num_rows:
             connection.execute(sa.delete(refused_positions).where(*_at(refused_positions, incoming, self.dataset)))
 
     def _count_refused(self, connection: sa.Connection, rows: pa.RecordBatch) -> None:

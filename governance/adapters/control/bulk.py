@@ -24,7 +24,11 @@ _PLAIN = pyarrow.csv.WriteOptions(include_header=False)
 
 
 class StatementRefusedError(KasbahError):
-    """The control database refused a statement: an error of the program, not of the caller."""
+    """The control database refused a statement. `sqlstate` says why, where the server gave a reason."""
+
+    def __init__(self, message: str, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
 
 
 @contextmanager
@@ -38,19 +42,17 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise StoreUnavailableError(f"the control database can't be reached or is full: {_state(error)}") from None
     except psycopg.Error as error:
-        raise StatementRefusedError(f"the control database refused a statement: {_state(error)}") from None
+        raise _refused(error) from None
     except sa.exc.DBAPIError as error:
-        state = _state(error.orig) if isinstance(error.orig, psycopg.Error) else type(error).__name__
-        raise StatementRefusedError(f"the control database refused a statement: {state}") from None
+        raise _refused(error.orig or error) from None
 
 
 def copy_in(connection: sa.Connection, table: sa.Table, rows: pa.RecordBatch) -> None:
-    """Fill the temporary table (made if absent, emptied when the transaction ends) with the rows' columns of its names.
+    """Add the rows to the temporary table of the same column names, which is made if absent.
 
-    Binary columns arrive as bytea. Empty text and null stay apart.
+    The transaction's end empties it. Binary columns arrive as bytea. Empty text and null stay apart.
     """
     connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-    connection.execute(sa.delete(table))
     if not rows.num_rows:
         return
     names = [column.name for column in table.columns]
@@ -85,5 +87,11 @@ def _hex(values: pa.Array) -> pa.Array:
     return pc.if_else(values.is_valid(), pc.binary_join_element_wise(mark, text, nothing), None)
 
 
-def _state(error: psycopg.Error) -> str:
-    return f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+def _refused(error: BaseException) -> StatementRefusedError:
+    message = f"the control database refused a statement: {_state(error)}"
+    return StatementRefusedError(message, getattr(error, "sqlstate", None))
+
+
+def _state(error: BaseException) -> str:
+    code = getattr(error, "sqlstate", None)
+    return f"SQLSTATE {code}" if code else type(error).__name__

@@ -7,7 +7,7 @@ from typing import Protocol
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from governance.adapters.control.bulk import writing
+from governance.adapters.control.bulk import StatementRefusedError, writing
 from governance.adapters.control.database import metadata
 from governance.model.secret import Secret
 from governance.protection.pairs import open_bytes, seal_bytes
@@ -29,6 +29,8 @@ day_keys = sa.Table(
 )
 
 _KEY_BYTES = 32
+_BARRED = "23514"
+"""SQLSTATE of a violated check."""
 
 
 class EpochKeys(Protocol):
@@ -80,12 +82,22 @@ class PostgresDayKeys:
         return None if row is None else (row.epoch, row.sealed)
 
     def _make(self, day: date) -> None:
-        """Whoever commits first wins; the loser's key was never used."""
-        epoch, key = self._epochs.current()
-        sealed = seal_bytes(os.urandom(_KEY_BYTES), key, context(day, epoch))
-        statement = insert(day_keys).values(day=day, epoch=epoch, sealed=sealed, expires_at=first_key_expiry(day))
-        with writing(self._engine) as connection:
-            connection.execute(statement.on_conflict_do_nothing())
+        """Whoever commits first wins; the loser's key was never used.
+
+        A rotation bars what is new from the old epoch: who read the old one a moment before tries again.
+        """
+        for last in (False, True):
+            epoch, key = self._epochs.current()
+            sealed = seal_bytes(os.urandom(_KEY_BYTES), key, context(day, epoch))
+            made = insert(day_keys).values(day=day, epoch=epoch, sealed=sealed, expires_at=first_key_expiry(day))
+            try:
+                with writing(self._engine) as connection:
+                    connection.execute(made.on_conflict_do_nothing())
+            except StatementRefusedError as error:
+                if last or error.sqlstate != _BARRED:
+                    raise
+            else:
+                return
 
     def _opened(self, day: date, found: tuple[int | None, bytes | None] | None) -> Secret:
         epoch, sealed = found or (None, None)

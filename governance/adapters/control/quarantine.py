@@ -96,13 +96,14 @@ class PostgresQuarantine:
         *,
         renew: bool = True,
     ) -> int:
-        """`put` in a transaction that is under way; leaves the rows in `incoming` until it ends."""
+        """`put` in a transaction that is under way, once; leaves the rows in `incoming` until it ends."""
         check_places(rows)
         copy_in(connection, incoming, rows)
         if not rows.num_rows:
             return 0
         expiry = row_expiry(now, self._retention(dataset))
-        _keep_day_keys(connection, expiry)
+        if rows.column("day").null_count < rows.num_rows:
+            _keep_day_keys(connection, expiry)
         names = [column.name for column in incoming.c]
         given = sa.select(
             sa.literal(dataset),
@@ -202,6 +203,8 @@ class PostgresQuarantine:
 
 def check_places(*rows: pa.RecordBatch) -> None:
     """Raise PlaceTwiceError where two of all these rows have one source, part and position."""
+    if sum(one.num_rows for one in rows) < 2:
+        return
     places = pa.Table.from_batches([one.select(["source", "part", "position"]) for one in rows])
     if places.group_by(places.column_names).aggregate([]).num_rows != places.num_rows:
         raise PlaceTwiceError("two rows of a batch stand at one position of their source: nothing was stored")
