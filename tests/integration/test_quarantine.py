@@ -1,5 +1,6 @@
 """Quarantine on a real PostgreSQL: a place holds one row, for a limited time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from governance.adapters.control.database import connect
 from governance.adapters.control.day_keys import PostgresDayKeys, day_keys
 from governance.adapters.control.quarantine import PostgresQuarantine
 from governance.enforcement.outcomes import QUARANTINED
-from governance.errors import ContractError, StoreUnavailableError
+from governance.errors import ContractError, KeyUnavailableError, StoreUnavailableError, TokenError
 from governance.model.secret import Secret
 from governance.quarantine.store import DayKeyDestroyedError, NotHeldError, Place, PlaceTwiceError, Selection
 
@@ -21,15 +22,24 @@ NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 ORDERS, STOCK = "store.orders/order_line", "store.stock/stock_level"
 
 
-class OneEpoch:
-    """Epoch 1 and its key."""
+class Epochs:
+    """Epochs 1 to `newest`, each with a key of its own; those below `oldest` are destroyed."""
+
+    def __init__(self) -> None:
+        self.newest = self.oldest = 1
 
     def current(self) -> tuple[int, Secret]:
-        return 1, Secret(b"e" * 32)
+        return self.newest, self.key(self.newest)
 
     def key(self, epoch: int) -> Secret:
-        assert epoch == 1
-        return Secret(b"e" * 32)
+        if epoch < self.oldest:
+            raise KeyUnavailableError("destroyed")
+        return Secret(bytes([epoch]) * 32)
+
+
+@pytest.fixture
+def epochs() -> Epochs:
+    return Epochs()
 
 
 @pytest.fixture
@@ -38,8 +48,8 @@ def store(control: sa.Engine) -> PostgresQuarantine:
 
 
 @pytest.fixture
-def keys(control: sa.Engine) -> PostgresDayKeys:
-    return PostgresDayKeys(control, OneEpoch())
+def keys(control: sa.Engine, epochs: Epochs) -> PostgresDayKeys:
+    return PostgresDayKeys(control, epochs)
 
 
 def _positions(store: PostgresQuarantine, selection: Selection | None = None) -> list[int]:
@@ -237,8 +247,49 @@ def test_a_day_key_is_sealed_and_bound_to_its_day(control: sa.Engine, keys: Post
         sealed = connection.scalar(sa.select(day_keys.c.sealed).where(day_keys.c.day == monday))
         assert key.reveal() not in sealed
         connection.execute(sa.update(day_keys).where(day_keys.c.day == tuesday).values(sealed=sealed))
-    with pytest.raises(Exception, match="doesn't open"):
+    with pytest.raises(TokenError):
         keys.existing(tuesday)
+
+
+def test_day_keys_outlive_the_epoch_they_were_made_in(
+    control: sa.Engine, keys: PostgresDayKeys, epochs: Epochs
+) -> None:
+    """Sealed again a few at a time; afterwards the old epoch's key is of no use, and none is missing."""
+    days = [date(2026, 11, day) for day in range(1, 6)]
+    before = {day: keys.day_key(day) for day in days}
+    keys.destroy_expired(datetime(2026, 11, 3, tzinfo=UTC))
+    epochs.newest = 2
+    assert [keys.reseal(3), keys.reseal(3), keys.reseal(3)] == [3, 1, 0]
+    epochs.oldest = 2
+    for day in days[1:]:
+        assert before[day].same_as(keys.existing(day))
+    with control.begin() as connection:
+        assert set(connection.scalars(sa.select(day_keys.c.epoch))) == {2, None}
+
+
+def test_a_day_key_is_not_made_under_an_epoch_that_is_barred(
+    control: sa.Engine, keys: PostgresDayKeys, epochs: Epochs
+) -> None:
+    """A writer that read the old epoch just before a rotation barred it makes the key under the new one."""
+    bar = "ALTER TABLE kasbah_control.quarantine_day_key ADD CONSTRAINT bar CHECK (epoch >= 2) NOT VALID"
+    stale = iter([1, 2])
+    epochs.newest = 2
+    with control.begin() as connection:
+        connection.execute(sa.text(bar))
+    epochs.current = lambda: (number := next(stale), epochs.key(number))  # type: ignore[method-assign]
+    assert keys.day_key(NOW.date()).same_as(keys.existing(NOW.date()))
+
+
+def test_writers_that_meet_a_new_day_together_agree_on_its_key(database: str, control: sa.Engine) -> None:
+    del control
+    engines = [connect(database) for _ in range(4)]
+    writers = [PostgresDayKeys(engine, Epochs()) for engine in engines]
+    with ThreadPoolExecutor(4) as pool:
+        for day in (date(2026, 12, number) for number in range(1, 11)):
+            first, *others = pool.map(lambda writer, day=day: writer.day_key(day), writers)
+            assert all(first.same_as(other) for other in others)
+    for engine in engines:
+        engine.dispose()
 
 
 def test_a_database_that_is_away_is_said_without_a_value() -> None:

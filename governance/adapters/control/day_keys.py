@@ -75,6 +75,22 @@ class PostgresDayKeys:
         with writing(self._engine) as connection:
             return connection.execute(statement).rowcount
 
+    def reseal(self, limit: int) -> int:
+        """Seal at most `limit` keys of earlier epochs again under the open one. Returns how many; 0: none left.
+
+        Raises TokenError if one doesn't open, KeyUnavailableError; then nothing of the batch is changed.
+        """
+        epoch, key = self._epochs.current()
+        older = sa.select(day_keys).where(day_keys.c.epoch != epoch).order_by(day_keys.c.day).limit(limit)
+        with writing(self._engine) as connection:
+            rows = connection.execute(older.with_for_update()).all()
+            for row in rows:
+                plain = open_bytes(row.sealed, self._epochs.key(row.epoch), context(row.day, row.epoch))
+                again = seal_bytes(plain, key, context(row.day, epoch))
+                mine = sa.update(day_keys).where(day_keys.c.day == row.day)
+                connection.execute(mine.values(epoch=epoch, sealed=again))
+        return len(rows)
+
     def _find(self, day: date) -> tuple[int | None, bytes | None] | None:
         statement = sa.select(day_keys.c.epoch, day_keys.c.sealed).where(day_keys.c.day == day)
         with writing(self._engine) as connection:
