@@ -27,6 +27,7 @@ MAX_ENTRIES: Final = 256
 _ACTION = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:/#-]{0,127}", re.ASCII)
+_SORTED = orjson.OPT_SORT_KEYS
 _STRINGS = ("actor", "contract", "dataset", "item", "request", "run")
 _TABLES = ("counts", "reasons")
 
@@ -91,25 +92,28 @@ def canonical(value: Mapping[str, Value]) -> bytes:
         elif type(item) is not bool and type(item) is not str:
             raise RecordError(f"canonical JSON: field {key} is neither a string, an integer, a boolean nor a table")
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=_SORTED)
     except orjson.JSONEncodeError:
         raise RecordError("canonical JSON: a string holds a lone surrogate, or a table is no plain dict") from None
 
 
 def encode(record: Record, index: int, at: str) -> bytes:
     """The bytes that are hashed and stored. `at` is `stamp(moment)`; the record was checked when it was made."""
-    value: dict[str, Any] = {"action": record.action, "at": at, "index": index}
-    for name in _STRINGS:
-        text = getattr(record, name)
-        if text is not None:
-            value[name] = text
-    if record.ok is not None:
-        value["ok"] = record.ok
-    if record.counts:
-        value["counts"] = dict(record.counts)
-    if record.reasons:
-        value["reasons"] = dict(record.reasons)
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    value = {
+        "action": record.action,
+        "actor": record.actor,
+        "at": at,
+        "contract": record.contract,
+        "counts": record.counts or None,
+        "dataset": record.dataset,
+        "index": index,
+        "item": record.item,
+        "ok": record.ok,
+        "reasons": record.reasons or None,
+        "request": record.request,
+        "run": record.run,
+    }
+    return orjson.dumps({name: item for name, item in value.items() if item is not None}, default=dict, option=_SORTED)
 
 
 def decode(stored: bytes) -> Entry:
