@@ -8,8 +8,9 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -54,9 +55,10 @@ class ParquetLake:
         with _translated(f"writing {plan.dataset}"):
             self._clear(folder)
             written: list[LakeFile] = []
-            pending = _Ahead(rows)
-            while pending.more():
-                written.append(self._one(f"{folder}/part-{len(written):05d}.parquet", plan, pending))
+            with closing(_read_ahead(rows)) as ahead:
+                pending = _Rows(ahead)
+                while pending.more():
+                    written.append(self._one(f"{folder}/part-{len(written):05d}.parquet", plan, pending))
             return tuple(written)
 
     def sweep(self, dataset: str, manifest: tuple[LakeFile, ...], older_than: datetime) -> int:
@@ -73,7 +75,7 @@ class ParquetLake:
             self._drop_empty(_fit(dataset))
         return swept
 
-    def _one(self, path: str, plan: EnforcementPlan, rows: "_Ahead") -> LakeFile:
+    def _one(self, path: str, plan: EnforcementPlan, rows: "_Rows") -> LakeFile:
         """One file: under another name until it is whole where names can be changed at once (an object store shows an
         object only when its upload ends)."""
         final = f"{self._root}/{path}"
@@ -115,7 +117,16 @@ class ParquetLake:
                     run.rmdir()
 
 
-class _Ahead:
+def _read_ahead(rows: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
+    """One batch ahead in a thread, so that reading from the warehouse and encoding don't wait for each other."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, rows, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, rows, None)
+            yield batch
+
+
+class _Rows:
     """An iterator of batches that knows whether there are more rows."""
 
     def __init__(self, rows: Iterator[pa.RecordBatch]) -> None:
@@ -164,7 +175,7 @@ class _Hashing(io.RawIOBase):
         self._raw.flush()
 
 
-def _encode(sink: _Hashing, plan: EnforcementPlan, rows: _Ahead) -> int:
+def _encode(sink: _Hashing, plan: EnforcementPlan, rows: _Rows) -> int:
     """zstd throughout; dictionaries only where values repeat, which tokens and pseudonyms don't."""
     schema = plan.output_schema().with_metadata(
         {b"kasbah.dataset": plan.dataset.encode(), b"kasbah.contract": f"{plan.contract} {plan.version}".encode()}

@@ -64,17 +64,20 @@ class PostgresWarehouse:
             return merge.merge(connection, Stage(run, plan), shape_of(plan), plan, shredded)
 
     def winners(self, run: str, plan: EnforcementPlan) -> Iterator[pa.RecordBatch]:
-        """The new and changed rows as Arrow, in no particular order. Raises StagingLostError at the end if they weren't
-        as many as were merged."""
+        """The new and changed rows as Arrow, in the order they were staged. Raises StagingLostError at the end if they
+        weren't as many as were merged."""
         stage = Stage(run, plan)
         with transaction(self._dsn, f"reading the merge of {plan.dataset}") as connection:
             noted = ledgers.noted_merge(connection, run, plan.dataset)
         given = 0
+        wanted = 0 if noted is None else noted[1].new + noted[1].changed
+        if noted is not None and not wanted:
+            return
         with arrow(self._dsn, f"reading the merged rows of {plan.dataset}") as connection:
             for batch in reading.winners(connection, stage, shape_of(plan), plan.output_schema()):
                 given += batch.num_rows
                 yield batch
-        if noted is None or given != noted[1].new + noted[1].changed:
+        if noted is None or given != wanted:
             raise stage.lost()
 
     def gate_relation(self, run: str, plan: EnforcementPlan) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from governance.adapters.warehouse import ledgers
 from governance.adapters.warehouse.merge import Verdict, count_winners, same_key
-from governance.adapters.warehouse.session import Connection, lock_number, one
+from governance.adapters.warehouse.session import SIDE_BY_SIDE, Connection, lock_number, one
 from governance.adapters.warehouse.shape import ROW, Shape, listed
 from governance.adapters.warehouse.staging import Stage
 from governance.errors import ConflictError
@@ -27,7 +27,10 @@ def publish(connection: Connection, stage: Stage, shape: Shape, wanted: Publicat
         return already
     merged = _still_true(connection, stage, wanted)
     _durable(connection)
-    if (_insert(connection, stage, shape, merged), _update(connection, stage, shape)) != (merged.new, merged.changed):
+    if (_insert(connection, stage, shape, merged), _update(connection, stage, shape, merged)) != (
+        merged.new,
+        merged.changed,
+    ):
         raise ConflictError(
             f"run {wanted.run}: rows of {shape.schema}.{shape.table} have come or gone since the merge; "
             "nothing was published. Merge and judge again"
@@ -74,6 +77,7 @@ def _insert(connection: Connection, stage: Stage, shape: Shape, merged: Merged) 
     if not merged.new:
         return 0
     key = _without_index(connection, shape)
+    connection.execute(SIDE_BY_SIDE)
     insert = sql.SQL("INSERT INTO {} ({}) {}").format(
         shape.target, listed(shape.names), _staged(stage, shape, Verdict.NEW)
     )
@@ -115,9 +119,12 @@ def _staged(stage: Stage, shape: Shape, verdict: Verdict) -> sql.Composable:
     ).format(listed(shape.names, "staged"), stage.rows, stage.heads, sql.Literal(int(verdict)), row=sql.Identifier(ROW))
 
 
-def _update(connection: Connection, stage: Stage, shape: Shape) -> int:
+def _update(connection: Connection, stage: Stage, shape: Shape, merged: Merged) -> int:
     """Overwrite the changed rows."""
+    if not merged.changed:
+        return 0
     settable = tuple(name for name in shape.names if name not in shape.key)
+    connection.execute("SET LOCAL enable_hashjoin = on")
     update = sql.SQL("UPDATE {} AS stored SET ({}) = ROW ({}) FROM ({}) AS incoming WHERE {}").format(
         shape.target,
         listed(settable),

@@ -9,7 +9,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from governance.adapters.warehouse.merge import WINS, Verdict, same_key
-from governance.adapters.warehouse.session import Connection, next_batch, translated
+from governance.adapters.warehouse.session import SIDE_BY_SIDE, Connection, next_batch, translated
 from governance.adapters.warehouse.shape import ROW, Shape, listed
 from governance.adapters.warehouse.staging import Stage
 
@@ -18,16 +18,17 @@ _READING = "reading the merged rows"
 
 
 def winners(connection: Any, stage: Stage, shape: Shape, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows that will be published, in no particular order, through ADBC's COPY: flat in memory.
+    """The rows that will be published, in the order they were staged, through ADBC's COPY: flat in memory.
 
     ADBC gives `numeric` as text. Up to 18 digits the server sends unscaled integers instead, which become decimals by
     widening them in place: that takes a third off the whole.
     """
-    query = sql.SQL("SELECT {} FROM {} AS staged JOIN {} AS head ON head.{row} = staged.{row} WHERE head.{}").format(
-        sql.SQL(", ").join(_sent(f) for f in schema), stage.rows, stage.heads, WINS, row=sql.Identifier(ROW)
-    )
+    query = sql.SQL(
+        "SELECT {} FROM {} AS staged JOIN {} AS head ON head.{row} = staged.{row} WHERE head.{} ORDER BY staged.{row}"
+    ).format(sql.SQL(", ").join(_sent(f) for f in schema), stage.rows, stage.heads, WINS, row=sql.Identifier(ROW))
     with connection.cursor() as cursor:
         with translated(_READING):
+            cursor.execute(SIDE_BY_SIDE.as_string())
             cursor.execute(query.as_string())
             opened = cursor.fetch_record_batch()
         with closing(opened) as batches:

@@ -114,6 +114,10 @@ LOCK_WAIT = sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_WAIT))
 """A lock is waited for, since the backend of a killed process may outlive it by a moment, but not for ever."""
 
 
+SIDE_BY_SIDE = sql.SQL("SET LOCAL enable_hashjoin = off")
+"""For joins of staged rows with their heads: see `merge`."""
+
+
 def hold(connection: Connection, *words: str) -> None:
     """Hold the lock of these words to the end of the transaction. ConflictError (through `transaction`) after 10 s."""
     connection.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_WAIT,))

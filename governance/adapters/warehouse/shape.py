@@ -141,7 +141,7 @@ def checked(name: str) -> str:
 def stage_name(run: str, plan: EnforcementPlan, part: str) -> str:
     """The name of a run's staging relation: bounded, the same each time, apart for any two runs or tables."""
     told = "\0".join((run, plan.system, plan.table)).encode()
-    readable = "".join(c if c.isascii() and c.isalnum() else "_" for c in plan.table)[:24]
+    readable = "".join(c if c.isascii() and c.isalnum() else "_" for c in plan.table)[:20]
     return f"{readable}_{hashlib.blake2b(told, digest_size=12).hexdigest()}__{part}"
 
 

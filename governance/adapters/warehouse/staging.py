@@ -42,7 +42,8 @@ class Stage:
         self.run, self.dataset, self.version = run, plan.dataset, plan.version
         self.name = stage_name(run, plan, "rows")
         self.rows = sql.Identifier(STAGING, self.name)
-        self.heads = sql.Identifier(STAGING, stage_name(run, plan, "heads"))
+        self.heads_name = stage_name(run, plan, "heads")
+        self.heads = sql.Identifier(STAGING, self.heads_name)
         self.gate_name = stage_name(run, plan, "gate")
         self.gate = sql.Identifier(STAGING, self.gate_name)
 
