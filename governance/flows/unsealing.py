@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from governance.enforcement.seal import QUARANTINE_FIELD, day_context
-from governance.errors import KeyUnavailableError
+from governance.errors import KeyUnavailableError, TokenError
 from governance.model.secret import Secret
 from governance.protection import cells, pairs
-from governance.protection.keytable import KeyTable
-from governance.quarantine.store import DayKeyDestroyedError, HeldRow
+from governance.protection.keytable import PSEUDONYM_BYTES, KeyTable
+from governance.quarantine.store import DayKeyDestroyedError, DayKeys, HeldRow
 
 _Row = dict[str, Any]
 
@@ -29,6 +29,35 @@ class HeldKeys(Protocol):
     def existing(self, day: date) -> Secret:
         """The quarantine key of a day. Raises DayKeyDestroyedError."""
         ...
+
+
+class Subjects(Protocol):
+    """Living persons by pseudonym (`protection.subjects.Subjects`)."""
+
+    def by_pseudonym(self, entity: str, pseudonyms: np.ndarray) -> tuple[np.ndarray, KeyTable]:
+        """Pseudonyms as uint8 (n, 16) -> each one's row in the table, int32, -1 where it is gone."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeysOfHeld:
+    """`HeldKeys` from the subjects and the quarantine's days. Use it under a lease."""
+
+    subjects: Subjects
+    days: DayKeys
+
+    def of_pseudonyms(self, entity: str, pseudonyms: pa.Array) -> tuple[np.ndarray, KeyTable]:
+        """See `HeldKeys`. Raises TokenError where a text is no pseudonym."""
+        try:
+            raw = bytes.fromhex("".join(text or "?" for text in pseudonyms.to_pylist()))
+            rows = np.frombuffer(raw, np.uint8).reshape(len(pseudonyms), PSEUDONYM_BYTES)
+        except ValueError:
+            raise TokenError("a quarantined row names no pseudonym: it was altered") from None
+        return self.subjects.by_pseudonym(entity, rows)
+
+    def existing(self, day: date) -> Secret:
+        """See `HeldKeys`."""
+        return self.days.existing(day)
 
 
 @dataclass(frozen=True, repr=False)

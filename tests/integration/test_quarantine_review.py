@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +27,7 @@ from governance.enforcement.seal import Unreadable, seal_rows, seal_unreadable
 from governance.enforcement.verdict import Verdict
 from governance.errors import KeyUnavailableError, StoreUnavailableError, TokenError, UserError
 from governance.flows.review import NotAllowedError, Review
-from governance.flows.unsealing import unseal
+from governance.flows.unsealing import KeysOfHeld, unseal
 from governance.model.secret import Secret
 from governance.protection.keytable import KeyTable
 from governance.quarantine.store import NotHeldError, Place, Selection
@@ -48,21 +48,18 @@ class OneEpoch:
         return Secret(b"e" * 32)
 
 
-class Keys:
-    """The keys of some persons, by pseudonym, beside the real keys of the days."""
+class Persons:
+    """Some persons' keys."""
 
-    def __init__(self, persons: KeyTable, days: PostgresDayKeys) -> None:
-        self.persons, self.days = persons, days
+    def __init__(self) -> None:
+        self.table = KeyTable.random(2)
         self.shredded = False
 
-    def of_pseudonyms(self, entity: str, pseudonyms: pa.Array) -> tuple[np.ndarray, KeyTable]:
+    def by_pseudonym(self, entity: str, pseudonyms: np.ndarray) -> tuple[np.ndarray, KeyTable]:
         assert entity == "customer"
-        names = [row.tobytes().hex() for row in self.persons.pseudonyms]
-        index = [-1 if self.shredded else names.index(name) for name in pseudonyms.to_pylist()]
-        return np.array(index, dtype=np.int32), self.persons
-
-    def existing(self, day: date) -> Secret:
-        return self.days.existing(day)
+        names = [row.tobytes() for row in self.table.pseudonyms]
+        index = [-1 if self.shredded else names.index(row.tobytes()) for row in pseudonyms]
+        return np.array(index, dtype=np.int32), self.table
 
 
 @pytest.fixture
@@ -82,8 +79,13 @@ def days(control: sa.Engine) -> PostgresDayKeys:
 
 
 @pytest.fixture
-def keys(days: PostgresDayKeys) -> Keys:
-    return Keys(KeyTable.random(2), days)
+def persons() -> Persons:
+    return Persons()
+
+
+@pytest.fixture
+def keys(days: PostgresDayKeys, persons: Persons) -> KeysOfHeld:
+    return KeysOfHeld(persons, days)
 
 
 @pytest.fixture
@@ -92,16 +94,16 @@ def ledger(control: sa.Engine, database: str, tmp_path: Path) -> PostgresLedger:
 
 
 @pytest.fixture
-def review(store: PostgresQuarantine, days: PostgresDayKeys, keys: Keys, ledger: PostgresLedger) -> Review:
+def review(store: PostgresQuarantine, days: PostgresDayKeys, keys: KeysOfHeld, ledger: PostgresLedger) -> Review:
     @contextmanager
-    def leased() -> Iterator[Keys]:
+    def leased() -> Iterator[KeysOfHeld]:
         yield keys
 
     return Review(store, days, ledger, leased, lambda _: ROLES, lambda: NOW, "tester", "privacy_officer")
 
 
 @pytest.fixture
-def held(store: PostgresQuarantine, days: PostgresDayKeys, keys: Keys, plan: EnforcementPlan) -> EnforcementPlan:
+def held(store: PostgresQuarantine, days: PostgresDayKeys, persons: Persons, plan: EnforcementPlan) -> EnforcementPlan:
     """A row of a known person, one of nobody, and a record that is none: sealed as enforcement seals them."""
     records = pa.RecordBatch.from_pydict(
         {
@@ -113,7 +115,7 @@ def held(store: PostgresQuarantine, days: PostgresDayKeys, keys: Keys, plan: Enf
     batch = with_origin(records, "orders_csv", "orders.csv", pa.array([3, 4]))
     verdict = Verdict(2)
     verdict.mark(np.array([True, True]), Reason.RULE, "net_amount", "net")
-    subjects = [("customer", SimpleNamespace(index=np.array([1, -1]), table=keys.persons))]
+    subjects = [("customer", SimpleNamespace(index=np.array([1, -1]), table=persons.table))]
     today, key = NOW.date(), days.day_key(NOW.date())
     sealed = seal_rows(batch, verdict, np.array([0, 1]), origin_of(batch), plan, subjects, today, key)
     ragged = Unreadable(9, 12, "ragged", b"O-3,\xff,Cyd\x1b")
@@ -135,14 +137,16 @@ def test_a_row_opens_to_what_was_sealed(review: Review, held: EnforcementPlan) -
     assert review.show(held.dataset, RAGGED).body == b"O-3,\xff,Cyd\x1b"
 
 
-def test_many_rows_open_in_their_order(store: PostgresQuarantine, keys: Keys, held: EnforcementPlan) -> None:
+def test_many_rows_open_in_their_order(store: PostgresQuarantine, keys: KeysOfHeld, held: EnforcementPlan) -> None:
     (batch,) = store.sealed_rows(held.dataset, Selection())
     opened = unseal(batch, held.dataset, keys)
     assert [b"O-000001" in (b or b"") for b in opened.bodies] == [True, False, False]
     assert not opened.lost.any() and "Example" not in repr(opened)
 
 
-def test_no_sealed_row_opens_at_another_place(store: PostgresQuarantine, keys: Keys, held: EnforcementPlan) -> None:
+def test_no_sealed_row_opens_at_another_place(
+    store: PostgresQuarantine, keys: KeysOfHeld, held: EnforcementPlan
+) -> None:
     (batch,) = store.sealed_rows(held.dataset, Selection())
     rows = batch.to_pylist()
     rows[1]["sealed"], rows[2]["sealed"] = rows[2]["sealed"], rows[1]["sealed"]
@@ -152,14 +156,30 @@ def test_no_sealed_row_opens_at_another_place(store: PostgresQuarantine, keys: K
         unseal(batch, "store.other/order_line", keys)
 
 
-def test_rows_whose_key_is_gone_stay_shut(
-    review: Review, store: PostgresQuarantine, keys: Keys, held: EnforcementPlan
+def test_a_row_whose_pseudonym_was_altered_stays_shut(
+    store: PostgresQuarantine, keys: KeysOfHeld, held: EnforcementPlan
 ) -> None:
-    keys.shredded = True
+    (batch,) = store.sealed_rows(held.dataset, Selection())
+    rows = batch.to_pylist()
+    for wrong in ("x" * 32, "ab", None):
+        rows[0]["pseudonym"] = wrong
+        with pytest.raises(TokenError):
+            unseal(pa.RecordBatch.from_pylist(rows, schema=batch.schema), held.dataset, keys)
+
+
+def test_rows_whose_key_is_gone_stay_shut(
+    review: Review,
+    store: PostgresQuarantine,
+    keys: KeysOfHeld,
+    persons: Persons,
+    days: PostgresDayKeys,
+    held: EnforcementPlan,
+) -> None:
+    persons.shredded = True
     with pytest.raises(KeyUnavailableError, match="shredded"):
         review.show(held.dataset, KNOWN)
     assert review.show(held.dataset, UNKNOWN).body
-    keys.days.destroy_expired(NOW + timedelta(days=40))
+    days.destroy_expired(NOW + timedelta(days=40))
     with pytest.raises(KeyUnavailableError, match="destroyed"):
         review.show(held.dataset, UNKNOWN)
     (batch,) = store.sealed_rows(held.dataset, Selection())
