@@ -25,7 +25,9 @@ def upgrade() -> None:
         sa.Column("ended_at", _MOMENT),
         schema=SCHEMA,
     )
-    op.create_index("lease_running", "lease", ["expires_at"], schema=SCHEMA, postgresql_where="ended_at IS NULL")
+    running = sa.column("ended_at").is_(None)
+    op.create_index("lease_running", "lease", ["expires_at"], schema=SCHEMA, postgresql_where=running)
+    op.create_index("lease_began", "lease", ["began_at"], schema=SCHEMA)
 
 
 def _epochs() -> None:
