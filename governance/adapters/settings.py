@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     verifying_key: Path | None = None
     sources: dict[str, str] = Field(default_factory=dict, description="source name -> location")
     kms: KmsSettings = KmsSettings()
-    actor: str = "unknown"
+    actor: str = Field(default="unknown", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}$")
     role: str = ""
     batch_rows: int = Field(default=131_072, ge=1_000, le=1_000_000)
     threads: int = Field(default=2, ge=1, le=64)

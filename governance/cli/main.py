@@ -30,9 +30,7 @@ def main() -> None:
     """Run the command line. Never shows a stack trace for what a user can mend, never a local or a data value."""
     _quiet_logs()
     try:
-        app(standalone_mode=False)
-    except typer.Exit as ending:
-        sys.exit(ending.exit_code)
+        ending = app(standalone_mode=False)  # the code of a typer.Exit, else None
     except typer.Abort:
         _say("stopped")
         sys.exit(INTERRUPTED)
@@ -54,6 +52,7 @@ def main() -> None:
             sys.exit(error.exit_code)
         _say(f"internal error ({type(error).__name__} at {_place(error)}). Please report it")
         sys.exit(INTERNAL)
+    sys.exit(ending if isinstance(ending, int) else 0)
 
 
 def _say(text: str) -> None:

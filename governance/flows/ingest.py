@@ -82,6 +82,7 @@ class Ingest:
                     self._require_before(run, name, step)
                     self._take(run, name, actions[name])
                     run = self.runs.get(run.id)
+            self.ledger.publish_head()
             return self.report(run, plan)
 
     def report(self, run: Run, plan: EnforcementPlan) -> Report:
@@ -112,6 +113,7 @@ class Ingest:
         except GateError:
             self._note(run, f"{name}.blocked", {})
             self.runs.fail_step(run.id, name, "blocked")
+            self.ledger.publish_head()
             raise
         except KasbahError as error:
             self.runs.fail_step(run.id, name, type(error).__name__)
@@ -120,9 +122,7 @@ class Ingest:
         self.runs.finish_step(run.id, name, counts)
 
     def _note(self, run: Run, action: str, counts: dict[str, int]) -> None:
-        record = Record(
-            actor=self.actor, action=f"ingest.{action}", dataset=run.dataset, run=run.id, counts=counts
-        )
+        record = Record(actor=self.actor, action=f"ingest.{action}", dataset=run.dataset, run=run.id, counts=counts)
         self.ledger.append([record])
 
     def _enforce(
