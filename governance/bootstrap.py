@@ -1,7 +1,8 @@
 """The composition root: settings -> adapters -> services. Everything is made when it is first asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 import sqlalchemy as sa
@@ -9,10 +10,14 @@ import sqlalchemy as sa
 from governance.adapters.anchor_file import FileAnchor
 from governance.adapters.control.database import check_revision, connect
 from governance.adapters.control.day_keys import PostgresDayKeys
+from governance.adapters.control.epochs import PostgresEpochs
+from governance.adapters.control.leases import PostgresLeases
 from governance.adapters.control.ledger import PostgresLedger
 from governance.adapters.control.quarantine import PostgresQuarantine
 from governance.adapters.control.runs import PostgresRuns
+from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.gate import GreatExpectationsGate
+from governance.adapters.kms.local import LocalKeyService
 from governance.adapters.lake import ParquetLake
 from governance.adapters.settings import Settings, load_settings
 from governance.adapters.signing import load_signing_key
@@ -20,14 +25,22 @@ from governance.adapters.sources import open_source
 from governance.adapters.warehouse import PostgresWarehouse
 from governance.audit.ledger import check_not_rolled_back
 from governance.contracts.load import Datasets, load_folder
-from governance.contracts.types import Dataset, Source
+from governance.contracts.types import Dataset, Role, Source
 from governance.enforcement.plan import EnforcementPlan, compile_plan
 from governance.errors import SettingsError
 from governance.flows.enforcing import Enforcing
-from governance.flows.ingest import Ingest
+from governance.flows.ingest import Ingest, Report
+from governance.flows.keyring import LeasedKeys
+from governance.flows.replay import ReplayReader
+from governance.flows.review import Review
 from governance.flows.source import SourceReader
 from governance.model.clock import Clock, system_clock
 from governance.pii.scanner import CannotTell
+from governance.protection.epochs import Epochs
+from governance.protection.keyservice import KeyService
+from governance.protection.leases import Leases
+from governance.protection.subjects import Subjects
+from governance.quarantine.store import Selection
 
 
 class Services:
@@ -80,6 +93,36 @@ class Services:
         return PostgresLedger(self.control, self.clock, load_signing_key(self.settings.signing_key), self.anchor)
 
     @cached_property
+    def key_service(self) -> KeyService:
+        """Where epochs' keys are kept."""
+        return LocalKeyService(self.settings.kms.folder, self.clock)
+
+    @cached_property
+    def epochs(self) -> Epochs:
+        """The epochs' keys."""
+        return Epochs(PostgresEpochs(self.control), self.key_service, self.clock, self.settings.epoch_cache_seconds)
+
+    @cached_property
+    def subjects(self) -> Subjects:
+        """Whose rows they are."""
+        return Subjects(PostgresSubjects(self.control), self.epochs, self.clock, self.settings.threads)
+
+    @cached_property
+    def day_keys(self) -> PostgresDayKeys:
+        """The keys of quarantine's days."""
+        return PostgresDayKeys(self.control, self.epochs)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who may be holding keys."""
+        return Leases(PostgresLeases(self.control), self.clock)
+
+    @cached_property
+    def keyring(self) -> LeasedKeys:
+        """The keys of a batch, under a lease."""
+        return LeasedKeys(self.subjects, self.day_keys, self.leases, self.settings.lease_seconds)
+
+    @cached_property
     def quarantine(self) -> PostgresQuarantine:
         """Rows that a gate held back."""
         return PostgresQuarantine(self.control, self._retention_days)
@@ -100,15 +143,42 @@ class Services:
         return ParquetLake(self.settings.lake)
 
     @cached_property
+    def review(self) -> Review:
+        """What people do with quarantined rows."""
+        return Review(
+            store=self.quarantine,
+            day_keys=self.day_keys,
+            ledger=self.ledger,
+            keys=self.keyring.for_reading,
+            roles=self._roles,
+            clock=self.clock,
+            actor=self.settings.actor,
+            role=self.settings.role,
+        )
+
+    def replay(self, dataset: Dataset, selection: Selection) -> Report:
+        """Enforce held rows again, under today's contract; what is admitted is gated and published."""
+        chosen = [s for s in dataset.sources if selection.source in (None, s.name)]
+
+        def held(source: Source) -> SourceReader:
+            rows = replace(selection, source=source.name)
+            return ReplayReader(source.name, dataset.id, self.quarantine, rows, self.keyring.for_reading)
+
+        return self._ingest(held).load(dataset, self.plan(dataset), chosen, lambda _name, _rows: None)
+
+    @cached_property
     def ingest(self) -> Ingest:
         """The batch load."""
+        return self._ingest(self.open_source)
+
+    def _ingest(self, reader: Callable[[Source], SourceReader]) -> Ingest:
         enforcing = Enforcing(
             runs=self.runs,
             warehouse=self.warehouse,
             keyring=self.keyring,
             scanner=CannotTell(),
             clock=self.clock,
-            open_source=self.open_source,
+            open_source=reader,
             threads=self.settings.threads,
         )
         return Ingest(
@@ -126,6 +196,9 @@ class Services:
         """The reader of a source, at the address of the settings or else of the contract."""
         location = self.settings.sources.get(source.name, source.location)
         return open_source(source, location, batch_rows=self.settings.batch_rows)
+
+    def _roles(self, dataset: str) -> tuple[Role, ...]:
+        return self.contracts[dataset][0].roles
 
     def _retention_days(self, dataset: str) -> int:
         return self.contracts[dataset][1].quarantine_retention_days

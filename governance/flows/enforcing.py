@@ -13,7 +13,6 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Protocol, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,7 +33,10 @@ from governance.pii.scanner import Scanner
 class Lease(Protocol):
     """The right to use unwrapped keys until the sink has acknowledged, with those keys."""
 
-    keys: Keys
+    @property
+    def keys(self) -> Keys:
+        """The keys."""
+        ...
 
     def check(self) -> None:
         """Raise LeaseExpiredError if it has run out: then nothing may be sent."""
@@ -80,7 +82,7 @@ class Enforcing:
             for source in sources:
                 mine = [batch for batch in done if batch.source == source.name]
                 job = _Job(self, run, dataset, plan, source, stage, writer, progress)
-                number = job.go(number, {(b.part, b.first_position) for b in mine}, _cursor(source, mine))
+                number = job.go(number, {(b.part, b.first_position, b.rows) for b in mine}, _cursor(source, mine))
 
 
 @dataclass
@@ -96,7 +98,7 @@ class _Job:
     writer: ThreadPoolExecutor
     progress: Progress
 
-    def go(self, number: int, done: set[tuple[str, int]], cursor: str | None) -> int:
+    def go(self, number: int, done: set[tuple[str, int, int]], cursor: str | None) -> int:
         """Enforce and stage each batch that isn't done; returns the next free batch number."""
         since = _since(self.step.warehouse, self.dataset, self.source)
         reader = self.step.open_source(self.source)
@@ -106,7 +108,7 @@ class _Job:
             if first:
                 check_columns(batch, self.plan, self.source)
                 first = False
-            if (batch.part, _first(batch)) in done:
+            if (batch.part, _first(batch), batch.records_read) in done:
                 self.progress(self.source.name, batch.records_read)
                 continue
             work = _Batch(self, number, batch)
@@ -245,10 +247,8 @@ def _cursor(source: Source, done: list[BatchRecord]) -> str | None:
 
 
 def _scattered(batch: SourceBatch) -> pa.Array | None:
-    """The positions of a batch that are not one row after the other, as in a replay; None where they are."""
-    every = np.concatenate([batch.positions.to_numpy(zero_copy_only=False), [m.position for m in batch.malformed]])
-    on_end = len(every) == 0 or every.max() - every.min() + 1 == len(every)
-    return None if on_end else pa.array(every.astype(np.int64))
+    """The positions of a replayed batch; None where they are one after the other, as a source is read."""
+    return batch.positions if batch.replayed else None
 
 
 def _first(batch: SourceBatch) -> int:

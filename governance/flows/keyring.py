@@ -7,9 +7,9 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from governance.errors import TokenError
+from governance.flows.unsealing import KeysOfHeld
 from governance.model.secret import Secret
-from governance.protection.keytable import PSEUDONYM_BYTES, KeyTable
+from governance.protection.keytable import KeyTable
 from governance.protection.leases import Lease, Leases
 from governance.protection.subjects import Resolved, Subjects
 from governance.quarantine.store import DayKeys
@@ -29,20 +29,9 @@ class BatchKeys:
         self._tables.append(resolved.table)
         return resolved
 
-    def of_pseudonyms(self, entity: str, pseudonyms: pa.Array) -> tuple[np.ndarray, KeyTable]:
-        """For each pseudonym (32 hexadecimal digits) the row of its key in the table, -1 where the key is gone."""
-        raw = b"".join(_bytes_of(text) for text in pseudonyms.to_pylist())
-        index, table = self._subjects.by_pseudonym(entity, np.frombuffer(raw, np.uint8).reshape(-1, PSEUDONYM_BYTES))
-        self._tables.append(table)
-        return index, table
-
     def day_key(self, day: date) -> Secret:
         """The quarantine key of a day, made on first use."""
         return self._day_keys.day_key(day)
-
-    def existing(self, day: date) -> Secret:
-        """The quarantine key of a day, for opening."""
-        return self._day_keys.existing(day)
 
     def clear(self) -> None:
         """Wipe the subjects' keys."""
@@ -84,17 +73,7 @@ class LeasedKeys:
             lease.end()
 
     @contextmanager
-    def for_reading(self) -> Iterator[BatchKeys]:
-        """The keys alone, for opening quarantined rows."""
-        with self.lease("quarantine") as held:
-            yield held.keys
-
-
-def _bytes_of(pseudonym: str) -> bytes:
-    try:
-        raw = bytes.fromhex(pseudonym)
-    except ValueError:
-        raw = b""
-    if len(raw) != PSEUDONYM_BYTES:
-        raise TokenError("a stored pseudonym is not of 32 hexadecimal digits: the row was altered")
-    return raw
+    def for_reading(self) -> Iterator[KeysOfHeld]:
+        """The keys of quarantined rows, for opening them."""
+        with self.lease("quarantine"):
+            yield KeysOfHeld(self._subjects, self._day_keys)

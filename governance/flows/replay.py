@@ -54,6 +54,7 @@ class ReplayReader:
             part=kept.column("part")[0].as_py(),
             records_read=kept.num_rows,
             consumed=kept.num_rows,
+            replayed=True,
         )
 
     def size(self) -> int | None:

@@ -72,12 +72,17 @@ class SourceBatch:
     cursor: str | None = None
     records_read: int = 0
     consumed: int = 0
+    replayed: bool = False
+    """Rows out of quarantine, at the positions where they once stood."""
 
 
 class SourceReader(Protocol):
     """Reads one source. The same input and settings give the same batches, so that a resumed run finds its place."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The source's name in the contract."""
+        ...
 
     def batches(self, *, since: datetime | None = None, cursor: str | None = None) -> Iterator[SourceBatch]:
         """Every record of the source, or those changed after `since` and from the page at `cursor` on where the source
