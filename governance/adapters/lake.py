@@ -176,17 +176,20 @@ class _Hashing(io.RawIOBase):
 
 
 def _encode(sink: _Hashing, plan: EnforcementPlan, rows: _Rows) -> int:
-    """zstd throughout; dictionaries only where values repeat, which tokens and pseudonyms don't."""
+    """zstd throughout; dictionaries and statistics only where they say something, which of tokens and pseudonyms they
+    don't."""
     schema = plan.output_schema().with_metadata(
         {b"kasbah.dataset": plan.dataset.encode(), b"kasbah.contract": f"{plan.contract} {plan.version}".encode()}
     )
     scattered = {c.name for c in plan.columns if c.protect == "encrypt"} | {s.pseudonym_column for s in plan.subjects}
+    telling = [name for name in schema.names if name not in scattered]
     count = 0
     with pq.ParquetWriter(
         pa.PythonFile(sink, mode="w"),
         schema,
         compression="zstd",
-        use_dictionary=[name for name in schema.names if name not in scattered],
+        use_dictionary=telling,
+        write_statistics=telling,
         write_page_checksum=True,
     ) as writer:
         while count < _FILE_ROWS and rows.more():
