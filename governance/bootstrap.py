@@ -107,6 +107,10 @@ class Services:
         """Whose rows they are."""
         return Subjects(PostgresSubjects(self.control), self.epochs, self.clock, self.settings.threads)
 
+    def subject_counts(self) -> dict[int, dict[str, int]]:
+        """How many subjects stand under each epoch, by entity."""
+        return PostgresSubjects(self.control).counts()
+
     @cached_property
     def day_keys(self) -> PostgresDayKeys:
         """The keys of quarantine's days."""
