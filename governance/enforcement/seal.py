@@ -5,7 +5,6 @@ day's.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
 
 import numpy as np
 import orjson
@@ -17,6 +16,7 @@ from governance.enforcement.reading import Origin
 from governance.enforcement.verdict import Verdict
 from governance.model.secret import Secret
 from governance.protection import cells, pairs
+from governance.protection.subjects import Resolved
 
 QUARANTINE_FIELD = "kasbah_quarantine"
 """The field id that binds a sealed row's associated data: no sealed row can pass for a cell."""
@@ -32,22 +32,13 @@ class Unreadable:
     body: bytes | None
 
 
-class SubjectOfRow(Protocol):
-    """What resolving a subject yields (`protection.subjects.Resolved`): a row's index into the key table, -1 for
-    none.
-    """
-
-    index: np.ndarray
-    table: cells.KeyTable
-
-
 def seal_rows(
     batch: pa.RecordBatch,
     verdict: Verdict,
     rows: np.ndarray,
     origin: Origin,
     plan: EnforcementPlan,
-    subjects: Sequence[tuple[str, SubjectOfRow]],
+    subjects: Sequence[tuple[str, Resolved]],
     day: date,
     day_key: Secret | None,
 ) -> pa.RecordBatch:
