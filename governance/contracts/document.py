@@ -15,6 +15,9 @@ import yaml
 
 from governance.contracts.types import Fault, Line
 
+# libyaml's parser is 30 times as fast where it is built in. Only its events are used: nothing is constructed by it.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
 
@@ -74,7 +77,7 @@ def parse_document(content: bytes, file: str) -> Document:
         raise _Refusal("not-utf8", line, f"byte {error.start} is not UTF-8: save the file as UTF-8.") from None
     builder = _Builder()
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
@@ -90,6 +93,8 @@ def parse_document(content: bytes, file: str) -> Document:
 
 
 def _bytes_of(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise _Refusal("unreadable", 1, "this is no regular file: name a contract file.")
     try:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
