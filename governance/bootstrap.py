@@ -124,7 +124,7 @@ class Services:
     @cached_property
     def keyring(self) -> LeasedKeys:
         """The keys of a batch, under a lease."""
-        return LeasedKeys(self.subjects, self.day_keys, self.leases, self.settings.lease_seconds)
+        return LeasedKeys(self.subjects, self.day_keys, self.epochs, self.leases, self.settings.lease_seconds)
 
     @cached_property
     def quarantine(self) -> PostgresQuarantine:

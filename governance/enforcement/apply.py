@@ -17,7 +17,7 @@ from governance.enforcement.outcomes import REFUSED, Enforced, Reason
 from governance.enforcement.plan import ColumnPlan, EnforcementPlan, SubjectPlan
 from governance.enforcement.quality import broken
 from governance.enforcement.reading import Origin, Reading, read
-from governance.enforcement.seal import seal_rows
+from governance.enforcement.seal import bodies_of, seal_rows, with_content
 from governance.enforcement.verdict import Verdict
 from governance.errors import ContractError
 from governance.model.clock import Clock
@@ -35,6 +35,10 @@ class Keys(Protocol):
         """The subject of each row by its normalised key values, in deciding order; new ones only where `create` is
         true.
         """
+        ...
+
+    def fingerprints(self, bodies: list[bytes]) -> list[bytes]:
+        """A keyed digest of each body."""
         ...
 
     def day_key(self, day: date) -> Secret:
@@ -80,6 +84,8 @@ def enforce(
     day_key = keys.day_key(today) if loose else None
     named = [(s.entity, r) for s, r in subjects]
     quarantined = seal_rows(batch, work.verdict, held, reading.origin, plan, named, today, day_key)
+    if reading.origin.moving:
+        quarantined = with_content(quarantined, keys.fingerprints(bodies_of(batch, held)))
     return Enforced(
         admitted=admitted,
         quarantined=quarantined,

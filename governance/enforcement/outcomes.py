@@ -36,11 +36,13 @@ QUARANTINED = pa.schema(
         pa.field("day", pa.date32()),
         pa.field("length", pa.int64(), nullable=False),
         pa.field("sealed", pa.binary()),
+        pa.field("content", pa.binary()),
     ]
 )
 """Quarantined rows: `field` is a field id, `detail` a rule's name or a malformed reason. `sealed` is under the
 subject's key (`entity`, `pseudonym`) or under the quarantine key of `day`, or null where a body may not be kept.
-`length` is its plain size in bytes."""
+`length` is its plain size in bytes. `content` is a keyed digest of the body where a source may give the same row
+again at another place (it is asked for changes, with an overlap); else null."""
 
 REFUSED = pa.schema(
     [

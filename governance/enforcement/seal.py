@@ -45,9 +45,7 @@ def seal_rows(
     """Seal the rows at these indices. A row goes under the first subject, in the contract's order, that is known."""
     if not len(rows):
         return pa.RecordBatch.from_pylist([], schema=QUARANTINED)
-    place = batch.schema.get_field_index(POSITION)
-    plain = batch.remove_column(place) if place >= 0 else batch
-    bodies = [orjson.dumps(_held(row), default=str) for row in plain.take(pa.array(rows)).to_pylist()]
+    bodies = bodies_of(batch, rows)
     records = [_record(verdict, int(row), origin, len(body)) for row, body in zip(rows, bodies, strict=True)]
     open_places = np.ones(len(rows), dtype=bool)
     for entity, resolved in subjects:
@@ -62,6 +60,20 @@ def seal_rows(
     for i in np.flatnonzero(open_places):
         records[i] |= _under_day(bodies[i], plan, origin, int(origin.positions[rows[i]]), day, day_key)
     return pa.RecordBatch.from_pylist(records, schema=QUARANTINED)
+
+
+def bodies_of(batch: pa.RecordBatch, rows: np.ndarray) -> list[bytes]:
+    """The rows at these indices as JSON, columns in the order of their names: the same row gives the same bytes."""
+    place = batch.schema.get_field_index(POSITION)
+    plain = batch.remove_column(place) if place >= 0 else batch
+    taken = plain.take(pa.array(rows)).to_pylist()
+    return [orjson.dumps(_held(row), option=orjson.OPT_SORT_KEYS) for row in taken]
+
+
+def with_content(quarantined: pa.RecordBatch, fingerprints: list[bytes]) -> pa.RecordBatch:
+    """The sealed rows with the digests of their bodies."""
+    place = QUARANTINED.get_field_index("content")
+    return quarantined.set_column(place, QUARANTINED.field(place), pa.array(fingerprints, pa.binary()))
 
 
 def seal_unreadable(
@@ -99,9 +111,15 @@ def _under_day(
     return {"day": day, "sealed": pairs.seal_bytes(body, key, context)}
 
 
-def _held(row: dict[str, object]) -> dict[str, object]:
-    """Without nulls: a missing column and a null one are read alike."""
-    return {name: value for name, value in row.items() if value is not None}
+def _held(row: dict[str, object]) -> dict[str, str]:
+    """Texts, without nulls: a missing column and a null one are read alike, and a database's types as their text."""
+    return {name: _text(value) for name, value in row.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value, default=str).decode().strip('"')
 
 
 def _record(verdict: Verdict, row: int, origin: Origin, length: int) -> dict[str, object]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Protocol, TypeAlias
@@ -21,7 +21,7 @@ from governance.enforcement.apply import Keys, enforce
 from governance.enforcement.outcomes import QUARANTINED, Enforced
 from governance.enforcement.plan import EnforcementPlan
 from governance.enforcement.reading import with_origin
-from governance.enforcement.seal import Unreadable, seal_unreadable
+from governance.enforcement.seal import Unreadable, seal_unreadable, with_content
 from governance.errors import SourceError
 from governance.flows.runs import BatchRecord, RunStore
 from governance.flows.source import Malformed, SourceBatch, SourceReader
@@ -104,7 +104,8 @@ class _Job:
         reader = self.step.open_source(self.source)
         writing: Future[None] | None = None
         first = True
-        for batch in read_ahead(reader.batches(since=since, cursor=cursor)):
+        for read in read_ahead(reader.batches(since=since, cursor=cursor)):
+            batch = replace(read, part=_part(read.part, since))
             if first:
                 check_columns(batch, self.plan, self.source)
                 first = False
@@ -134,7 +135,9 @@ class _Batch:
     def enforce(self) -> None:
         job, batch = self.job, self.batch
         try:
-            origin = with_origin(batch.records, job.source.name, batch.part, batch.positions)
+            origin = with_origin(
+                batch.records, job.source.name, batch.part, batch.positions, moving=is_moving(job.source)
+            )
             step = job.step
             enforced = step.enforce(origin, job.plan, self.lease.keys, step.scanner, step.clock, threads=step.threads)
             if batch.malformed:
@@ -150,6 +153,8 @@ class _Batch:
         key = None if job.plan.has_minimum_age else self.lease.keys.day_key(day)
         unreadable = [_unreadable(m) for m in batch.malformed]
         sealed = seal_unreadable(unreadable, job.source.name, batch.part, job.plan, day, key)
+        if is_moving(job.source):
+            sealed = with_content(sealed, self.lease.keys.fingerprints([u.body or b"" for u in unreadable]))
         both = pa.Table.from_batches([enforced.quarantined, sealed], QUARANTINED).combine_chunks().to_batches()
         return replace(enforced, quarantined=both[0] if both else sealed)
 
@@ -229,14 +234,24 @@ def _put(queue: "Queue[_Item]", item: "_Item", stop: Event) -> bool:
     return False
 
 
+def is_moving(source: Source) -> bool:
+    """Whether the source is asked for changes only, so that a row may come again at another position."""
+    return source.updated_field is not None or source.updated_parameter is not None
+
+
 def _since(warehouse: Warehouse, dataset: Dataset, source: Source) -> datetime | None:
     """The stored watermark less the overlap that the contract declares; None where the source can't be asked for
     changes.
     """
-    if source.updated_field is None and source.updated_parameter is None:
+    if not is_moving(source):
         return None
     mark = warehouse.watermarks(dataset.id).get(source.name)
     return mark - timedelta(hours=dataset.overlap_hours) if mark else None
+
+
+def _part(part: str, since: datetime | None) -> str:
+    """Positions count from where the reading began, so the part says it."""
+    return part if since is None else f"{part} since {since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}".strip()
 
 
 def _cursor(source: Source, done: list[BatchRecord]) -> str | None:

@@ -46,7 +46,7 @@ class ReplayReader:
         there = np.array([body is not None for body in opened.bodies])
         if not there.any():
             return
-        records = [_texts(orjson.loads(body)) for body in opened.bodies if body is not None]
+        records = [orjson.loads(body) for body in opened.bodies if body is not None]
         kept = rows.filter(pa.array(there))
         yield SourceBatch(
             records=_columns(records),
@@ -62,18 +62,7 @@ class ReplayReader:
         return sum(count.rows for count in self.store.counts(self.selection))
 
 
-def _texts(row: dict[str, object]) -> dict[str, str | None]:
-    """A database's own types were written as JSON; enforcement reads their text."""
-    return {name: _text(value) for name, value in row.items()}
-
-
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return orjson.dumps(value).decode()
-
-
-def _columns(records: list[dict[str, str | None]]) -> pa.RecordBatch:
+def _columns(records: list[dict[str, str]]) -> pa.RecordBatch:
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = [pa.array([record.get(name) for record in records], pa.string()) for name in names]
     return pa.RecordBatch.from_arrays(columns, names=names)

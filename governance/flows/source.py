@@ -39,6 +39,8 @@ class MalformedReason(StrEnum):
     """Nested deeper than any record that a table could hold."""
     TOO_WIDE = "too_wide"
     """More keys than any table has columns."""
+    OUT_OF_RANGE = "out_of_range"
+    """A date or moment of a database that no calendar year from 1 to 9999 holds, such as infinity."""
 
 
 @dataclass(frozen=True)

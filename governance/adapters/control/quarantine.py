@@ -41,8 +41,10 @@ quarantine = sa.Table(
     sa.Column("day", sa.Date),
     sa.Column("length", sa.BigInteger, nullable=False),
     sa.Column("sealed", sa.LargeBinary),
+    sa.Column("content", sa.LargeBinary),
     sa.Column("held_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("quarantine_content", "dataset", "source", "content", postgresql_where=sa.text("content IS NOT NULL")),
 )
 
 incoming = sa.Table(
@@ -59,13 +61,14 @@ incoming = sa.Table(
     sa.Column("day", sa.Date),
     sa.Column("length", sa.BigInteger),
     sa.Column("sealed", sa.LargeBinary),
+    sa.Column("content", sa.LargeBinary),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DELETE ROWS",
 )
 """The rows of the `put` that is under way."""
 
 _KEY = (quarantine.c.dataset, quarantine.c.source, quarantine.c.part, quarantine.c.position)
-_WITHOUT_BODY = [column for column in quarantine.c if column.name != "sealed"]
+_WITHOUT_BODY = [column for column in quarantine.c if column.name not in ("sealed", "content")]
 _PAGE_ROWS = 2_000
 _PAGE_BYTES = 32 << 20
 _ALL = Selection()
@@ -101,6 +104,8 @@ class PostgresQuarantine:
         copy_in(connection, incoming, rows)
         if not rows.num_rows:
             return 0
+        if rows.column("content").null_count < rows.num_rows:
+            connection.execute(_read_again(run, dataset))
         expiry = row_expiry(now, self._retention(dataset))
         if rows.column("day").null_count < rows.num_rows:
             _keep_day_keys(connection, expiry)
@@ -240,6 +245,17 @@ def _unopenable() -> sa.ColumnElement[bool]:
     return quarantine.c.day.is_not(None) & ~sa.exists(key)
 
 
+def _read_again(run: str, dataset: str) -> sa.Delete:
+    """Rows of earlier runs that come again at another place: the new copy stands for them."""
+    return sa.delete(quarantine).where(
+        quarantine.c.dataset == dataset,
+        quarantine.c.source == incoming.c.source,
+        quarantine.c.content == incoming.c.content,
+        quarantine.c.run != run,
+        sa.tuple_(quarantine.c.part, quarantine.c.position) != sa.tuple_(incoming.c.part, incoming.c.position),
+    )
+
+
 def _chosen(selection: Selection, after: tuple[object, ...] | None = None) -> list[sa.ColumnElement[bool]]:
     equal = {
         quarantine.c.dataset: selection.dataset,
@@ -268,6 +284,7 @@ def _page(selection: Selection, after: tuple[object, ...] | None) -> sa.Select[t
 
 def _held(row: sa.Row[tuple[object, ...]]) -> HeldRow:
     values = dict(row._mapping)
+    values.pop("content", None)
     place = Place(values.pop("source"), values.pop("part"), values.pop("position"))
     return HeldRow(place=place, **values)
 

@@ -27,9 +27,17 @@ def upgrade() -> None:
         sa.Column("day", sa.Date),
         sa.Column("length", sa.BigInteger, nullable=False),
         sa.Column("sealed", sa.LargeBinary),
+        sa.Column("content", sa.LargeBinary),
         sa.Column("held_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         schema=SCHEMA,
+    )
+    op.create_index(
+        "quarantine_content",
+        "quarantine",
+        ["dataset", "source", "content"],
+        schema=SCHEMA,
+        postgresql_where=sa.text("content IS NOT NULL"),
     )
     op.create_table(
         "quarantine_day_key",
