@@ -51,6 +51,11 @@ class Epoch:
     destroyed_at: datetime | None = None
     destruction: Destruction | None = None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether anything may be sealed under it. Its keys are unwrapped no more once it is proven that nothing is."""
+        return self.state is EpochState.OPEN or (self.state is EpochState.CLOSING and self.proven_at is None)
+
 
 @dataclass(frozen=True)
 class WrappedIndexKey:
@@ -86,10 +91,6 @@ class EpochStore(Protocol):
         """Put the new wrapping in the old one's place, if that still stands."""
         ...
 
-    def prove(self, epoch: int, now: datetime) -> None:
-        """Note when it was proven that nothing is sealed under a closing epoch any more; the first time counts."""
-        ...
-
     def destroyed(self, epoch: int, destruction: Destruction, now: datetime) -> None:
         """Note what the key service reported, and forget the wrapped keys."""
         ...
@@ -112,25 +113,28 @@ class Epochs:
         """Make the first epoch and the index key. True if they were not there before; repeating changes nothing."""
         if any(e.state is EpochState.OPEN for e in self._store.all()):
             return False
-        return self.open_next(Secret(os.urandom(KEY_BYTES)))
+        return self.open(self.prepare(), Secret(os.urandom(KEY_BYTES)))
 
-    def open_next(self, first_index_key: Secret | None = None) -> bool:
-        """Open the next epoch with new keys at the key service; the one before is closing from then on.
+    def prepare(self) -> Epoch:
+        """The next epoch with new keys, wrapped by keys of its own at the key service; not open yet.
 
-        Repeated after a crash it goes on with the epoch that was opening. False if another process was faster.
+        Repeated after a crash it goes on with the epoch that was opening.
         """
         opening = self._store.begin()
         seal, lookup = (self._service.create(opening.id, p) for p in (Purpose.SEAL, Purpose.LOOKUP))
-        made = replace(
+        return replace(
             opening,
             key_uri=seal,
             wrapped_key=self._wrapped_new(seal, _seal_place(opening.id)),
             lookup_key_uri=lookup,
             wrapped_lookup_key=self._wrapped_new(lookup, _lookup_place(opening.id)),
         )
+
+    def open(self, made: Epoch, first_index_key: Secret | None = None) -> bool:
+        """Open what `prepare` made; the epoch before is closing from then on. False if another process was faster."""
         index = None
         if first_index_key is not None:
-            index = self._service.wrap(seal, first_index_key, _index_place(1, opening.id))
+            index = self._service.wrap(_uri(made.key_uri), first_index_key, _index_place(1, made.id))
         return self._store.open(made, self._clock(), index)
 
     def current(self) -> tuple[int, Secret]:
@@ -155,7 +159,7 @@ class Epochs:
 
     def lookup_keys(self) -> tuple[Secret, ...]:
         """The lookup keys of all epochs under which a living subject may stand. Needs nothing of the sealing keys."""
-        living = [e for e in self._store.all() if e.state in (EpochState.OPEN, EpochState.CLOSING)]
+        living = [e for e in self._store.all() if e.in_use]
         if not living:
             raise KeyUnavailableError("there is no open epoch: run `kasbah keys init`")
         return tuple(self._lookup_key(e) for e in living)
@@ -199,18 +203,16 @@ class Epochs:
             raise KeyUnavailableError(f"epoch {number}: the key service doesn't give back the keys it wrapped")
 
     def destroy(self, epoch: Epoch) -> Destruction:
-        """Destroy both of the epoch's keys at the key service, then note what it reported."""
+        """Destroy both of the epoch's keys at the key service; returns what it reported. Repeating is harmless."""
+        self.forget()
         reports = [self._service.destroy(_uri(uri)) for uri in (epoch.key_uri, epoch.lookup_key_uri)]
         # Of two answers the weaker one counts: scheduled rather than destroyed, and the later moment.
         scheduled = [r for r in reports if r.state is not KeyState.DESTROYED]
-        worst = max(scheduled or reports, key=lambda r: r.at.timestamp() if r.at else 0.0)
-        self._store.destroyed(epoch.id, worst, self._clock())
-        self.forget()
-        return worst
+        return max(scheduled or reports, key=lambda r: r.at.timestamp() if r.at else 0.0)
 
-    def prove(self, epoch: int) -> None:
-        """Note that nothing is sealed under a closing epoch any more."""
-        self._store.prove(epoch, self._clock())
+    def destroyed(self, epoch: Epoch, destruction: Destruction) -> None:
+        """Note what the key service reported, and forget the wrapped keys."""
+        self._store.destroyed(epoch.id, destruction, self._clock())
 
     def forget(self) -> None:
         """Drop every unwrapped key that is kept."""
@@ -219,7 +221,7 @@ class Epochs:
 
     def _living(self, number: int) -> Epoch:
         for epoch in self._store.all():
-            if epoch.id == number and epoch.state in (EpochState.OPEN, EpochState.CLOSING):
+            if epoch.id == number and epoch.in_use:
                 return epoch
         raise KeyUnavailableError(f"epoch {number} is destroyed or was never opened: nothing sealed under it opens")
 

@@ -10,14 +10,15 @@ with more than three subjects is shared (a household's phone) and no alias any m
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from governance.errors import ConflictError
+from governance.errors import ConflictError, KeyUnavailableError
 from governance.model.clock import Clock
 from governance.model.secret import Secret
 from governance.protection import pairs
@@ -34,6 +35,7 @@ _LOOKUP = "pseudonym"
 
 Rows = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,21 +77,34 @@ class Subjects:
             return batch.nobody()
         digests = index_digests(batch.values, self._epochs.index_key(), entity, self._threads)
         work = _Work(self, entity, batch, _rows_of(digests, DIGEST_BYTES))
-        for _ in range(_TRIES):
-            try:
-                return work.attempt()
-            except MovedError:
-                self._epochs.forget()
-        raise ConflictError("other writers keep changing the same subjects; try again")
+        return self._settled(work.attempt)
 
     def by_pseudonym(self, entity: str, pseudonyms: U8) -> tuple[Codes, KeyTable]:
         """The keys of living subjects by pseudonym, uint8 (n, 16): each one's row in the table, -1 where it is gone."""
-        index, found = np.full(len(pseudonyms), -1, np.int32), [KeyTable.random(0)]
-        for lookup_key in self._epochs.lookup_keys() if len(pseudonyms) else ():
-            rows, sealed = self._store.by_lookup(entity, _lookups(pseudonyms, lookup_key))
-            index[rows] = sum(map(len, found)) + np.arange(len(rows), dtype=np.int32)
-            found += [self.open(entity, sealed)]
-        return index, KeyTable.join(*found)
+
+        def find() -> tuple[Codes, KeyTable]:
+            index, found = np.full(len(pseudonyms), -1, np.int32), [KeyTable.random(0)]
+            for lookup_key in self._epochs.lookup_keys() if len(pseudonyms) else ():
+                rows, sealed = self._store.by_lookup(entity, _lookups(pseudonyms, lookup_key))
+                index[rows] = sum(map(len, found)) + np.arange(len(rows), dtype=np.int32)
+                found.append(self.open(entity, sealed))
+            return index, KeyTable.join(*found)
+
+        return self._settled(find)
+
+    def _settled(self, attempt: Callable[[], T]) -> T:
+        """Try again while other writers change what was read; once, if an epoch ended between reading and opening."""
+        ended = False
+        for _ in range(_TRIES):
+            try:
+                return attempt()
+            except MovedError:
+                self._epochs.forget()
+            except KeyUnavailableError:
+                if ended:
+                    raise
+                ended = True
+        raise ConflictError("other writers keep changing the same subjects; try again")
 
     def alive(self, pseudonyms: U8) -> Mask:
         """Which pseudonyms, uint8 (n, 16), belong to a subject that there is. Needs only the lookup keys."""

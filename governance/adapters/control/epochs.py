@@ -104,12 +104,6 @@ class PostgresEpochs:
         with writing(self._engine) as connection:
             connection.execute(sa.update(index_keys).where(*same).values(epoch=new.epoch, wrapped=new.wrapped))
 
-    def prove(self, epoch: int, now: datetime) -> None:
-        """See `EpochStore.prove`."""
-        proven = sa.update(epochs).where(epochs.c.id == epoch, epochs.c.proven_at.is_(None)).values(proven_at=now)
-        with writing(self._engine) as connection:
-            connection.execute(proven)
-
     def destroyed(self, epoch: int, destruction: Destruction, now: datetime) -> None:
         """See `EpochStore.destroyed`."""
         gone = sa.update(epochs).where(epochs.c.id == epoch, epochs.c.state == "closing")
