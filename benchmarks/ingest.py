@@ -1,0 +1,198 @@
+"""What enforcement costs a whole load, and whether memory stays flat.
+
+The same table, file, flow, stores and records on both sides, each load in a process and databases of its own, by turns.
+PostgreSQL waits for the disk, as it does by default.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from benchmarks.load import SOURCE
+from governance.adapters.settings import load_settings
+from governance.bootstrap import Services
+from governance.protection.choice import warm
+from governance.protection.normalise import normalise
+from local.postgres import Postgres
+from samples.wide import batches, write_csv
+
+ROWS, MANY_ROWS = 1_000_000, 10_000_000
+CUSTOMERS, KNOWN = 100_000, 50_000
+REPEATS = 3
+GOAL, FLAT = 1.3, 1.1
+STEPS = ("enforce", "quality_gate", "publish", "purge")
+_CONTRACTS = Path(__file__).with_name("contracts")
+_KEYS = (("customer_email", "email"), ("customer_phone", "phone"))
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A server, and a folder for everything else."""
+
+    server: Postgres
+    folder: Path
+
+    def load(self, mode: str, table: Path) -> Result:
+        """One load of the table by a process of its own, into a fresh installation that knows half of the customers.
+        Nothing of it is left.
+        """
+        name = f"bench_{secrets.token_hex(4)}"
+        folder, databases = self.folder / name, [f"{name}_{part}" for part in ("control", "warehouse")]
+        folder.mkdir()
+        try:
+            settings = _settings(folder, *map(self.server.create, databases), table)
+            _run(settings, Path(sys.executable).with_name("kasbah"), "keys", "init")
+            if mode == "governed":
+                meet(settings)
+            self._administer(sql.SQL("CHECKPOINT"))
+            printed = _run(settings, sys.executable, "-m", "benchmarks.load", mode)
+        finally:
+            for database in databases:
+                self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+            shutil.rmtree(folder)
+        result: Result = json.loads(printed.splitlines()[-1])
+        return result
+
+    def _administer(self, statement: sql.Composable) -> None:
+        with psycopg.connect(self.server.dsn(), autocommit=True) as admin:
+            admin.execute(statement)
+
+
+def meet(settings: Path) -> None:
+    """Let the control database know the customers 0 to KNOWN - 1 of the table."""
+    people = pa.Table.from_batches(batches(10 * KNOWN, KNOWN)).group_by([name for name, _ in _KEYS]).aggregate([])
+    keys = [normalise(people[name], rule) for name, rule in _KEYS]
+    os.environ["KASBAH_SETTINGS"] = str(settings)
+    with Services.open(load_settings()) as services, services.keyring.lease("benchmark") as lease:
+        lease.keys.resolve("customer", keys, np.ones(len(people), dtype=bool))
+
+
+def _settings(folder: Path, control: str, warehouse: str, table: Path) -> Path:
+    """A settings file of its own, open to nobody else."""
+    file = folder / "kasbah.toml"
+    file.touch(mode=0o600)
+    values = {"control": control, "warehouse": warehouse, "contracts": _CONTRACTS, "actor": "benchmark"}
+    values |= {"lake": folder / "lake", "anchor": folder / "anchor.jsonl", "signing_key": folder / "signing.key"}
+    lines = [f"{name} = {json.dumps(str(value))}" for name, value in values.items()]
+    lines += ["[kms]", f"folder = {json.dumps(str(folder / 'keys'))}"]
+    lines += ["[sources]", f"{SOURCE} = {json.dumps(str(table))}"]
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def _run(settings: Path, *command: str | Path) -> str:
+    """What the command prints; its warnings and progress go where ours go, unless it ends well at once."""
+    environment = {**os.environ, "KASBAH_SETTINGS": str(settings)}
+    quiet = "init" in command
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if quiet else None,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def run() -> list[Result]:
+    """Start a PostgreSQL of its own, measure, stop it. The ten million rows take minutes, and some 20 GB of disk."""
+    warm()
+    with tempfile.TemporaryDirectory(prefix="kb") as folder:
+        server = Postgres.start(Path(folder) / "pg")
+        try:
+            _check_durable(server)
+            bench = Bench(server, Path(folder))
+            return [_governed(bench), _memory(bench)]
+        finally:
+            server.stop()
+
+
+def _check_durable(server: Postgres) -> None:
+    with psycopg.connect(server.dsn()) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            assert connection.execute(sql.SQL("SHOW {}").format(sql.Identifier(setting))).fetchone() == ("on",)
+
+
+def _table(bench: Bench, rows: int) -> Path:
+    path = bench.folder / f"wide_{rows}.csv"
+    if not path.exists():
+        print(f"  writing {rows:,} rows by {CUSTOMERS:,} customers", flush=True)
+        write_csv(path, rows, CUSTOMERS)
+    return path
+
+
+def _governed(bench: Bench) -> Result:
+    table = _table(bench, ROWS)
+    loads: dict[str, list[Result]] = {"governed": [], "clear": []}
+    for turn in range(REPEATS):
+        for mode in ("clear", "governed") if turn % 2 else ("governed", "clear"):
+            result = bench.load(mode, table)
+            assert result["rows"] == ROWS, result
+            loads[mode].append(result)
+            _say(mode, result)
+    seconds = {mode: [r["seconds"] for r in results] for mode, results in loads.items()}
+    ratios = sorted(g / c for g, c in zip(seconds["governed"], seconds["clear"], strict=True))
+    for mode, results in loads.items():
+        _say(f"{mode}, median", _median(results))
+    print(f"  time over enforcement off: {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    ratio = statistics.median(seconds["governed"]) / statistics.median(seconds["clear"])
+    rate = ROWS / statistics.median(seconds["governed"])
+    return _figure("governed_batch", round(rate), "rows/s", "the same load, enforcement off, time", ratio, GOAL)
+
+
+def _memory(bench: Bench) -> Result:
+    peaks = {}
+    for rows in (ROWS, MANY_ROWS):
+        result = bench.load("governed", _table(bench, rows))
+        assert result["rows"] == rows, result
+        peaks[rows] = result["memory"]
+        _say(f"{rows:,} rows", result)
+    few, many = peaks[ROWS], peaks[MANY_ROWS]
+    return _figure("ingest_memory", round(many), "MiB", f"{ROWS:,} rows: {few:.0f} MiB", many / few, FLAT)
+
+
+def _figure(name: str, value: float, unit: str, peer: str, ratio: float, goal: float) -> Result:
+    met = ratio <= goal
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "peer": peer,
+        "ratio": round(ratio, 2),
+        "goal": goal,
+        "met": met,
+    }
+
+
+def _median(results: list[Result]) -> Result:
+    return {
+        "seconds": statistics.median(r["seconds"] for r in results),
+        "enforcing": statistics.median(r["enforcing"] for r in results),
+        "memory": statistics.median(r["memory"] for r in results),
+        "steps": {name: statistics.median(r["steps"][name] for r in results) for name in STEPS},
+    }
+
+
+def _say(what: str, result: Result) -> None:
+    steps = ", ".join(f"{name} {result['steps'][name]:.1f}" for name in STEPS)
+    print(
+        f"  {what:<18} {result['seconds']:6.1f} s: {steps}; "
+        f"{result['enforcing']:.1f} s within enforcement; {result['memory']:.0f} MiB",
+        flush=True,
+    )

@@ -1,0 +1,140 @@
+"""One load of the wide table in a process of its own: seconds a step, and the most memory that the process had.
+
+`python -m benchmarks.load governed|clear`, in a folder with a `kasbah.toml`, prints one line of JSON. Enforcement off
+is the same flow with an enforcement that reads names and types, as it must, and then lets every row go on in clear.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from governance.bootstrap import Services
+from governance.enforcement.outcomes import QUARANTINED, REFUSED, Enforced
+from governance.enforcement.plan import EnforcementPlan
+from governance.enforcement.reading import read
+from governance.flows.enforcing import Enforcing
+from governance.flows.ingest import Ingest
+from governance.model.clock import Clock
+from governance.protection.choice import warm
+
+DATASET, SOURCE = "bench.wide", "wide_csv"
+_TOLD_ROWS = 1_000_000
+
+
+def load(services: Services, *, governed: bool) -> dict[str, Any]:
+    """Load the table once. Seconds in all, a step, and in enforcement itself; rows; MiB."""
+    dataset = services.contracts.find(DATASET)[1]
+    plan = services.plan(dataset)
+    flow, plan = (services.ingest, plan) if governed else (_ungoverned(services.ingest), in_clear(plan))
+    spent = {"enforcing": 0.0}
+    flow = replace(flow, enforcing=replace(flow.enforcing, enforce=_timed(flow.enforcing.enforce, spent)))
+    began = time.perf_counter()
+    report = flow.load(dataset, plan, dataset.sources, _tell(began))
+    seconds = time.perf_counter() - began
+    steps = services.runs.get(report.run).steps
+    published = report.publication.merged.new if report.publication else 0
+    return {
+        "seconds": seconds,
+        "steps": {
+            s.name: (s.finished_at - s.started_at).total_seconds() for s in steps if s.started_at and s.finished_at
+        },
+        **spent,
+        "rows": published,
+        "totals": report.totals[SOURCE],
+        "memory": peak_memory(),
+    }
+
+
+def in_clear(plan: EnforcementPlan) -> EnforcementPlan:
+    """The plan of a table in which nothing is personal."""
+    columns = tuple(replace(c, protect="clear", subject=None) for c in plan.columns)
+    return replace(plan, columns=columns, subjects=())
+
+
+def let_through(
+    batch: pa.RecordBatch, plan: EnforcementPlan, keys: object, scanner: object, clock: Clock, *, threads: int = 1
+) -> Enforced:
+    """Names and types as declared, the origin beside them, and nothing else."""
+    del keys, scanner, threads
+    reading = read(batch, plan, clock)
+    wrong = sum(int(failed.sum()) for failed in reading.failed.values())
+    if wrong:
+        raise ValueError(f"{wrong} cells of the wide table don't fit their types")
+    columns = [reading.values[c.field] for c in plan.columns]
+    origin, rows = reading.origin, batch.num_rows
+    columns += [pa.repeat(pa.scalar(text), rows) for text in (origin.source, origin.part)]
+    columns += [pa.array(origin.positions, pa.int64()), pa.repeat(pa.scalar(plan.version), rows)]
+    admitted = pa.RecordBatch.from_arrays(columns, schema=plan.output_schema())
+    return Enforced(admitted, _nothing(QUARANTINED), _nothing(REFUSED))
+
+
+def peak_memory() -> float:
+    """MiB, the most that this process had resident. Not `getrusage`, whose figure outlives `exec` (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def _nothing(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=schema)
+
+
+class _NoKeys:
+    """A keyring for whom needs none."""
+
+    keys: Any = None
+
+    @contextmanager
+    def lease(self, holder: str) -> Iterator["_NoKeys"]:
+        del holder
+        yield self
+
+    def check(self) -> None:
+        """Never runs out."""
+
+
+def _ungoverned(flow: Ingest) -> Ingest:
+    off: Enforcing = replace(flow.enforcing, keyring=_NoKeys(), enforce=let_through)
+    return replace(flow, enforcing=off)
+
+
+def _timed(enforce: Callable[..., Enforced], spent: dict[str, float]) -> Callable[..., Enforced]:
+    def timed(*args: Any, **kwargs: Any) -> Enforced:
+        began = time.perf_counter()
+        try:
+            return enforce(*args, **kwargs)
+        finally:
+            spent["enforcing"] += time.perf_counter() - began
+
+    return timed
+
+
+def _tell(began: float) -> Callable[[str, int], None]:
+    """Every million rows, a line on standard error."""
+    done = 0
+
+    def tell(source: str, rows: int) -> None:
+        nonlocal done
+        done += rows
+        if done // _TOLD_ROWS > (done - rows) // _TOLD_ROWS:
+            seconds, memory = time.perf_counter() - began, peak_memory()
+            print(f"    {source}: {done:>11,} rows staged in {seconds:.0f} s, {memory:.0f} MiB", file=sys.stderr)
+
+    return tell
+
+
+def main() -> None:
+    """Load, and print what came of it."""
+    warm()
+    with Services.open() as services:
+        print(json.dumps(load(services, governed=sys.argv[1] == "governed")))
+
+
+if __name__ == "__main__":
+    main()
