@@ -21,6 +21,10 @@ _INSIDE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _LARGEST_KEY = 1 << 16
 
 
+class NoListError(SourceError):
+    """JSON, but without a list of records where the contract says."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """A record that can't be read: its length in bytes of UTF-8, why, and its bytes unless they are too many."""
@@ -123,7 +127,7 @@ def documents(feed: Feed, path: tuple[str, ...], envelope: dict[str, Any] | None
     empty, of the list that the document is, or the object that it is.
 
     What stands beside the list goes into `envelope`, if one is given. Raises SourceError where the text isn't JSON at
-    all, or has no list at the path.
+    all, or beside the records; NoListError where it has no list at the path.
     """
     if feed.next() not in ("[", "{"):
         raise SourceError(f"{feed.where} isn't JSON: it begins with neither [ nor {{")
@@ -233,6 +237,8 @@ def _beside(feed: Feed, key: str, envelope: dict[str, Any] | None) -> None:
     if isinstance(held, Fault):
         feed.cut = False
     elif envelope is not None:
+        if key in envelope:
+            raise _not_json(feed)
         try:
             envelope[key] = decode(held)
         except UnfitError:

@@ -93,7 +93,10 @@ def to_row(value: Any, *, odd: bool = False) -> Row:
         raise UnfitError(MalformedReason.NOT_AN_OBJECT)
     row: Row = {}
     for key, held in value.items():
-        _put(row, key, held, 1)
+        if (held is None or isinstance(held, str)) and key not in row:
+            row[key] = held
+        else:
+            _put(row, key, held, 1)
     if len(row) > WIDEST:
         raise UnfitError(MalformedReason.TOO_WIDE)
     if odd:
