@@ -14,7 +14,7 @@ from psycopg import sql
 from governance.adapters.warehouse import PostgresWarehouse, StoreRefusedError
 from governance.enforcement.plan import RulePlan
 from governance.errors import ContractError, SettingsError
-from governance.flows.stores import LakeFile, Merged
+from governance.flows.stores import LakeFile, Merged, StagingLostError
 
 
 def stored(database: str, what: str = "*", table: str = "store.orders") -> list[tuple[Any, ...]]:
@@ -117,22 +117,25 @@ def test_the_table_is_what_the_plan_says(database: str) -> None:
 
 def test_the_newest_version_of_a_key_wins_and_every_row_is_counted_once(database: str) -> None:
     warehouse = PostgresWarehouse(database)
-    loaded(warehouse, "r1", [row("same", 2), row("older", 5), row("newer", 2), row("was_null", None)])
+    loaded(
+        warehouse, "r1", [row("same", 2), row("older", 5), row("newer", 2), row("was_null", None), row("null", None)]
+    )
     staged(
         warehouse,
         "r2",
         [
             [row("same", 2), row("same", 2), row("same", 1), row("older", 4), row("older", 4)],
             [row("newer", 3, quantity=7), row("newer", 1), row("fresh", 1), row("fresh", 1), row("was_null", 1)],
-            [row("fresh", None), row("was_null", None)],
+            [row("fresh", None), row("was_null", None), row("null", None)],
         ],
     )
     merged = warehouse.merge("r2", PLAN)
-    assert merged == Merged(staged=12, new=1, changed=2, unchanged=1, superseded=6, duplicates=2)
+    assert merged == Merged(staged=13, new=1, changed=2, unchanged=2, superseded=6, duplicates=2)
     warehouse.publish(publication("r2", merged), PLAN)
     assert stored(database, "order_id, extract(day FROM updated_at)::int, quantity") == [
         ("fresh", 1, 1),
         ("newer", 3, 7),
+        ("null", None, 1),
         ("older", 5, 1),
         ("same", 2, 1),
         ("was_null", 1, 1),
@@ -286,6 +289,8 @@ def test_a_killed_steps_leftovers_are_discarded(database: str) -> None:
     assert warehouse.discard_batches("r1", PLAN, {0, 2}) == 2
     assert warehouse.discard_batches("r1", PLAN, {0, 2}) == 0
     assert warehouse.merge("r1", PLAN).staged == 1
+    with pytest.raises(StagingLostError):
+        warehouse.discard_batches("r1", PLAN, {0, 1, 2})
 
 
 def test_staging_more_after_a_merge_makes_it_count_anew(database: str) -> None:
@@ -362,19 +367,42 @@ def test_rows_that_are_not_the_plans_are_refused(database: str) -> None:
             writer.write(0, batch([row(None)]))
 
 
-def test_an_error_of_the_database_tells_no_value(database: str) -> None:
+def told_by(raised: pytest.ExceptionInfo[StoreRefusedError]) -> str:
+    """Everything that an error and those behind it say."""
+    told, error = "", raised.value
+    while isinstance(error, BaseException):
+        told += f"{error!r} {error.args} {vars(error)}"
+        error = error.__cause__ or error.__context__
+    return told
+
+
+def test_an_error_while_staging_tells_no_value_and_the_writer_goes_on(database: str) -> None:
     warehouse = PostgresWarehouse(database)
     warehouse.prepare(PLAN)
     with warehouse.stage("r1", PLAN) as writer:
-        with pytest.raises(StoreRefusedError) as refused:
-            writer.write(0, batch([row("canary-7Q", customer_email="canary-7Q\0")]))
+        with psycopg.connect(database) as connection:
+            (name,) = stored(database, "relname", "pg_class WHERE relname LIKE '%__rows'")[0]
+            unique = sql.SQL("CREATE UNIQUE INDEX ON kasbah_staging.{} (customer_email)")
+            connection.execute(unique.format(sql.Identifier(name)))
+        with pytest.raises(StoreRefusedError, match="23505") as raised:
+            writer.write(0, batch([row("a", customer_email="canary-7Q"), row("b", customer_email="canary-7Q")]))
+        assert "canary" not in told_by(raised)
+        with pytest.raises(StoreRefusedError, match="22021"):
+            writer.write(0, batch([row("a", customer_email="NUL is no text\0")]))
         writer.write(0, batch([row("a")]))
-    shown: BaseException | None = refused.value
-    while shown is not None:
-        assert "canary" not in f"{shown!r} {shown.args} {vars(shown)}"
-        shown = shown.__context__ or shown.__cause__
-    assert refused.value.sqlstate == "22021"
     assert warehouse.merge("r1", PLAN).staged == 1
+
+
+def test_an_error_while_publishing_tells_no_value(database: str) -> None:
+    warehouse = PostgresWarehouse(database)
+    staged(warehouse, "r1", [[row("a", customer_email="canary-7Q"), row("b", customer_email="canary-7Q")]])
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE UNIQUE INDEX ON store.orders (customer_email)")
+    merged = warehouse.merge("r1", PLAN)
+    with pytest.raises(StoreRefusedError, match="23505") as raised:
+        warehouse.publish(publication("r1", merged), PLAN)
+    assert "canary" not in told_by(raised)
+    assert raised.value.sqlstate == "23505"
 
 
 @contextlib.contextmanager

@@ -166,6 +166,19 @@ def test_of_two_runs_that_merged_against_one_version_only_the_first_publishes(da
     assert orders(database) == [("a", 3), ("only r1", 1), ("only r2", 1)]
 
 
+def test_what_was_merged_before_somebody_else_published_is_not_published_after(database: str) -> None:
+    """Else an older version could overwrite a newer one, on a verdict about a table that is no more."""
+    warehouse = PostgresWarehouse(database)
+    loaded(warehouse, "r0", [row("a", 1)])
+    staged(warehouse, "r1", [[row("a", 2, quantity=2)]])
+    merged = warehouse.merge("r1", PLAN)
+    loaded(warehouse, "r2", [row("a", 3, quantity=3)])
+    with pytest.raises(ConflictError, match="somebody else"):
+        warehouse.publish(publication("r1", merged), PLAN)
+    assert warehouse.merge("r1", PLAN).superseded == 1
+    assert orders(database) == [("a", 3)]
+
+
 def test_a_row_deleted_since_the_merge_stops_the_publication(database: str) -> None:
     warehouse = PostgresWarehouse(database)
     loaded(warehouse, "r0", [row("a", 1)])

@@ -71,8 +71,7 @@ def next_batch(batches: Iterator[pa.RecordBatch], doing: str) -> pa.RecordBatch 
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn a driver's error into one of ours. It is raised outside the handler, so that the original, which may quote
-    data, isn't kept as its context."""
+    """Turn a driver's error into one of ours, and cut the original off, since it may quote data."""
     failure: KasbahError | None = None
     try:
         yield
@@ -81,7 +80,11 @@ def translated(doing: str) -> Iterator[None]:
     except adbc_driver_manager.Error as error:
         failure = _meaning(error.sqlstate, isinstance(error, adbc_driver_manager.OperationalError), doing)
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            # A context manager's error always gets the one it handles as its context: it can only be taken off again.
+            failure.__context__ = None
 
 
 def _meaning(sqlstate: str | None, lost: bool, doing: str) -> KasbahError:
