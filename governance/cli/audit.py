@@ -8,7 +8,6 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -21,6 +20,7 @@ from governance.audit.ledger import Anchor, History
 from governance.audit.records import Entry, canonical, stamp
 from governance.audit.verify import verify as verify_ledger
 from governance.bootstrap import Services
+from governance.cli.terminal import console
 from governance.errors import AuditError, UserError
 
 _MAX_HEAD_BYTES = 1 << 16
@@ -158,7 +158,7 @@ def show_entries(entries: list[Entry]) -> None:
             {True: "ok", False: "FAILED", None: ""}[record.ok],
             ", ".join(f"{name} {number:,}" for name, number in counts.items()),
         )
-    Console().print(table)
+    console().print(table)
 
 
 def entry_json(entry: Entry) -> dict[str, object]:

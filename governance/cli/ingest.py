@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from governance.bootstrap import Services
+from governance.cli.terminal import console
 from governance.contracts.types import Dataset, Source
 from governance.errors import UserError
 from governance.flows.ingest import Report
@@ -74,7 +75,7 @@ def _progress(names: list[str], *, quiet: bool) -> Iterator[Callable[[str, int],
 
 def show(report: Report) -> None:
     """The report for people."""
-    console = Console()
+    out = console()
     table = Table(
         "source", *_OUTCOMES, title=f"{report.dataset} · contract {report.contract_version} · run {report.run}"
     )
@@ -83,17 +84,17 @@ def show(report: Report) -> None:
     sums = [sum(counts.get(name, 0) for counts in report.totals.values()) for name in _OUTCOMES]
     table.add_section()
     table.add_row("together", *(f"{value:,}" for value in sums))
-    console.print(table)
-    _show_reasons(console, report)
-    _show_gate(console, report)
-    _show_publication(console, report)
+    out.print(table)
+    _show_reasons(out, report)
+    _show_gate(out, report)
+    _show_publication(out, report)
     if report.not_scanned:
-        console.print(f"not scanned: {len(report.not_scanned)} columns ({', '.join(report.not_scanned)})")
+        out.print(f"not scanned: {len(report.not_scanned)} columns ({', '.join(report.not_scanned)})")
     if report.unknown_columns:
-        console.print(f"undeclared columns, dropped: {', '.join(report.unknown_columns)}")
+        out.print(f"undeclared columns, dropped: {', '.join(report.unknown_columns)}")
 
 
-def _show_reasons(console: Console, report: Report) -> None:
+def _show_reasons(out: Console, report: Report) -> None:
     reasons: dict[str, int] = {}
     for counts in report.totals.values():
         for name, value in counts.items():
@@ -101,21 +102,21 @@ def _show_reasons(console: Console, report: Report) -> None:
                 reasons[name] = reasons.get(name, 0) + value
     for name, value in sorted(reasons.items(), key=lambda item: -item[1]):
         outcome, _, reason = name.partition(".")
-        console.print(f"  {outcome} for {reason}: {value:,}")
+        out.print(f"  {outcome} for {reason}: {value:,}")
 
 
-def _show_gate(console: Console, report: Report) -> None:
+def _show_gate(out: Console, report: Report) -> None:
     if report.rules:
         passed = sum(rule.success for rule in report.rules)
-        console.print(f"quality gate: {passed} of {len(report.rules)} rules hold")
+        out.print(f"quality gate: {passed} of {len(report.rules)} rules hold")
 
 
-def _show_publication(console: Console, report: Report) -> None:
+def _show_publication(out: Console, report: Report) -> None:
     if report.publication is None:
-        console.print("not published")
+        out.print("not published")
         return
     merged = report.publication.merged
-    console.print(
+    out.print(
         f"published: {merged.new:,} new, {merged.changed:,} changed, {merged.unchanged:,} unchanged, "
         f"{merged.superseded:,} superseded, {merged.duplicates:,} duplicates"
     )

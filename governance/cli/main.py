@@ -69,7 +69,9 @@ def _place(error: BaseException) -> str:
 
 def _quiet_logs() -> None:
     """Structured logs go to standard error; libraries only warn."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)  # a library may lower its own logger's level
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(levelname)s %(name)s")
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from governance.bootstrap import Services
 from governance.cli.ingest import show as show_report
+from governance.cli.terminal import console
 from governance.errors import UserError
 from governance.quarantine.store import HeldRow, Place, Purged, QuarantineStore, Selection
 
@@ -123,7 +123,7 @@ def _list_counts(store: QuarantineStore, chosen: Selection, as_json: bool) -> No
     for c in counts:
         since, until = f"{c.held_since:%Y-%m-%d}", f"{c.first_expiry:%Y-%m-%d}"
         table.add_row(*_cells(c.dataset, c.reason, c.field, c.detail, f"{c.rows:,}", since, until))
-    Console().print(table)
+    console().print(table)
     typer.echo(f"{sum(count.rows for count in counts):,} row(s) held.")
 
 
@@ -138,7 +138,7 @@ def _list_rows(store: QuarantineStore, chosen: Selection, limit: int, as_json: b
         place = (row.place.source, row.place.part, str(row.place.position))
         why = (row.reason, row.field, row.detail, row.contract_version, f"{row.expires_at:%Y-%m-%d}")
         table.add_row(*_cells(row.dataset, *place, *why))
-    Console().print(table)
+    console().print(table)
     if more:
         typer.echo(f"There are more than {limit}: --limit shows more.")
 

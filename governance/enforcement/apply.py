@@ -84,7 +84,7 @@ def enforce(
     day_key = keys.day_key(today) if loose else None
     named = [(s.entity, r) for s, r in subjects]
     quarantined = seal_rows(batch, work.verdict, held, reading.origin, plan, named, today, day_key)
-    if reading.origin.moving:
+    if len(held):
         quarantined = with_content(quarantined, keys.fingerprints(bodies_of(batch, held)))
     return Enforced(
         admitted=admitted,

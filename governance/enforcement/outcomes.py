@@ -41,8 +41,8 @@ QUARANTINED = pa.schema(
 )
 """Quarantined rows: `field` is a field id, `detail` a rule's name or a malformed reason. `sealed` is under the
 subject's key (`entity`, `pseudonym`) or under the quarantine key of `day`, or null where a body may not be kept.
-`length` is its plain size in bytes. `content` is a keyed digest of the body where a source may give the same row
-again at another place (it is asked for changes, with an overlap); else null."""
+`length` is its plain size in bytes. `content` is a keyed digest of the body: a source may give the same row again at
+another place, in an overlap or a file that was copied."""
 
 REFUSED = pa.schema(
     [

@@ -11,29 +11,22 @@ from governance.enforcement.derive import derive
 from governance.enforcement.plan import POSITION, ColumnPlan, EnforcementPlan, arrow_type
 from governance.model.clock import Clock
 
-_SOURCE, _PART, _MOVING = b"kasbah.source", b"kasbah.part", b"kasbah.moving"
+_SOURCE, _PART = b"kasbah.source", b"kasbah.part"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a batch comes from: the source's name, the part of it (file, page, table) and each row's position there.
-
-    `moving`: the source is asked for changes, so that the same row may come again at another position.
-    """
+    """Where a batch comes from: the source's name, the part of it (file, page, table) and each row's position there."""
 
     source: str
     part: str
     positions: np.ndarray
-    moving: bool = False
 
 
-def with_origin(
-    records: pa.RecordBatch, source: str, part: str, positions: pa.Array, *, moving: bool = False
-) -> pa.RecordBatch:
-    """The batch as `enforce` takes it: positions as a column, the rest of its origin in the schema's metadata."""
+def with_origin(records: pa.RecordBatch, source: str, part: str, positions: pa.Array) -> pa.RecordBatch:
+    """The batch as `enforce` takes it: positions as a column, source and part in the schema's metadata."""
     named = records.append_column(POSITION, positions.cast(pa.int64()))
-    place = {_SOURCE: source.encode(), _PART: part.encode()}
-    return named.replace_schema_metadata(place | ({_MOVING: b"1"} if moving else {}))
+    return named.replace_schema_metadata({_SOURCE: source.encode(), _PART: part.encode()})
 
 
 def origin_of(batch: pa.RecordBatch) -> Origin:
@@ -41,8 +34,7 @@ def origin_of(batch: pa.RecordBatch) -> Origin:
     metadata = batch.schema.metadata or {}
     place = batch.schema.get_field_index(POSITION)
     positions = batch.column(place).to_numpy(zero_copy_only=False) if place >= 0 else np.arange(batch.num_rows)
-    source, part = metadata.get(_SOURCE, b"batch").decode(), metadata.get(_PART, b"").decode()
-    return Origin(source, part, positions, _MOVING in metadata)
+    return Origin(metadata.get(_SOURCE, b"batch").decode(), metadata.get(_PART, b"").decode(), positions)
 
 
 @dataclass

@@ -135,9 +135,7 @@ class _Batch:
     def enforce(self) -> None:
         job, batch = self.job, self.batch
         try:
-            origin = with_origin(
-                batch.records, job.source.name, batch.part, batch.positions, moving=is_moving(job.source)
-            )
+            origin = with_origin(batch.records, job.source.name, batch.part, batch.positions)
             step = job.step
             enforced = step.enforce(origin, job.plan, self.lease.keys, step.scanner, step.clock, threads=step.threads)
             if batch.malformed:
@@ -153,8 +151,7 @@ class _Batch:
         key = None if job.plan.has_minimum_age else self.lease.keys.day_key(day)
         unreadable = [_unreadable(m) for m in batch.malformed]
         sealed = seal_unreadable(unreadable, job.source.name, batch.part, job.plan, day, key)
-        if is_moving(job.source):
-            sealed = with_content(sealed, self.lease.keys.fingerprints([u.body or b"" for u in unreadable]))
+        sealed = with_content(sealed, self.lease.keys.fingerprints([_or_place(u, batch, job.plan) for u in unreadable]))
         both = pa.Table.from_batches([enforced.quarantined, sealed], QUARANTINED).combine_chunks().to_batches()
         return replace(enforced, quarantined=both[0] if both else sealed)
 
@@ -234,16 +231,11 @@ def _put(queue: "Queue[_Item]", item: "_Item", stop: Event) -> bool:
     return False
 
 
-def is_moving(source: Source) -> bool:
-    """Whether the source is asked for changes only, so that a row may come again at another position."""
-    return source.updated_field is not None or source.updated_parameter is not None
-
-
 def _since(warehouse: Warehouse, dataset: Dataset, source: Source) -> datetime | None:
     """The stored watermark less the overlap that the contract declares; None where the source can't be asked for
     changes.
     """
-    if not is_moving(source):
+    if source.updated_field is None and source.updated_parameter is None:
         return None
     mark = warehouse.watermarks(dataset.id).get(source.name)
     return mark - timedelta(hours=dataset.overlap_hours) if mark else None
@@ -275,6 +267,11 @@ def _first(batch: SourceBatch) -> int:
 
 def _unreadable(one: Malformed) -> Unreadable:
     return Unreadable(one.position, one.length, str(one.reason), one.body)
+
+
+def _or_place(one: Unreadable, batch: SourceBatch, plan: EnforcementPlan) -> bytes:
+    """What tells a record that can't be read from others: its body, or where it stood if that may not be kept."""
+    return one.body if one.body is not None and not plan.has_minimum_age else f"{batch.part} {one.position}".encode()
 
 
 def _record(number: int, batch: SourceBatch, job: _Job, enforced: Enforced) -> BatchRecord:

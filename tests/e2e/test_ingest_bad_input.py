@@ -59,8 +59,7 @@ def assert_no_token(done: Any) -> None:
 def standing(make_stack: Make) -> Standing:
     stack = make_stack()
     deliver(stack, WAVE[0])
-    with api(stack, WAVE):
-        stack.load("orders")
+    stack.load("orders", "--source", CSV, "--source", JSON)
     return Standing(stack, stack.versions("orders"), _personal_values(WAVE[0]))
 
 
@@ -78,7 +77,7 @@ REFUSED: list[tuple[Callable[[Path], Path], str, str]] = [
     (bad.zero_bytes_json, JSON, "is empty"),
     (bad.utf16, CSV, "header|encoding|decode|UTF"),
     (bad.missing_column, CSV, r"lacks required columns \(OrderID\)"),
-    (bad.repeated_column, CSV, "OrderID|column .* twice"),
+    (bad.repeated_column, CSV, "column 2 of the header has the same name"),
     (bad.zip_called_csv, CSV, "zip archive"),
     (bad.gzip_cut_off, CSV, "cut off|ends|damaged"),
     (partial(bad.gzip_bomb, inflated=512 * bad.MEGABYTE), CSV, "1000|bomb|packed"),
@@ -115,7 +114,7 @@ TAKEN: list[tuple[Callable[[Path], Path], str, int, dict[str, int]]] = [
     (bad.duplicate_keys, JSON, 5, {"duplicate_key": 1}),
     (bad.surrogates, JSON, 5, {"encoding": 1}),
     (bad.nul_escape, JSON, 5, {"nul_byte": 1}),
-    (bad.not_finite, JSON, 3, {"product_price": 3}),
+    (bad.not_finite, JSON, 0, {"product_price": 3}),
     (bad.not_objects, JSON, 2, {"not_an_object": 4}),
     (bad.deep_nesting, JSON, 2, {"too_deep": 1}),
 ]
@@ -166,7 +165,7 @@ CELLS: list[tuple[str, str, str]] = [
     ("ProductPrice", "Infinity", "product_price"),
     ("ProductPrice", "-inf", "product_price"),
     ("ProductPrice", "1e400", "product_price"),
-    ("ProductPrice", "€7.10", "product_price"),
+    ("ProductPrice", "7.10 or so", "product_price"),
     ("ProductPrice", "7.105", "product_price"),
     ("ProductPrice", "99999999999999.99", "product_price"),
     ("TotalAmount", f"{PERSONAL}bbbbc", "total_amount"),
@@ -203,7 +202,7 @@ def test_each_cell_that_does_not_fit_is_held_for_its_field(standing: Standing, t
     assert done.returncode == 0, done.said
     listed = standing.stack.here("quarantine", "list", "store.orders", "--rows", "--limit", "100000", "--json")
     assert_no_token(listed)
-    held = {r["position"]: r["detail"] or r["field"] for r in json.loads(listed.stdout) if r["part"] == "cells.csv"}
+    held = {r["position"]: r["detail"] or r["field"] for r in json.loads(listed.stdout) if r["part"].startswith("cells.csv@")}
     wrong = {CELLS[n]: held.get(n) for n in range(len(CELLS)) if not _same(held.get(n), CELLS[n][2])}
     assert not wrong
     standing.assert_untouched()
@@ -211,7 +210,7 @@ def test_each_cell_that_does_not_fit_is_held_for_its_field(standing: Standing, t
 
 def _same(told: str | None, field_or_rule: str) -> bool:
     """A field's own limits are rules named after it."""
-    return told is not None and (told == field_or_rule or told.startswith(f"{field_or_rule}."))
+    return told is not None and (told == field_or_rule or told.startswith(f"{field_or_rule}_"))
 
 
 # The API

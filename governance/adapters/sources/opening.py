@@ -2,6 +2,7 @@
 
 import codecs
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
@@ -38,7 +39,9 @@ class Bytes(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a source; `name` is what its rows' origin says."""
+    """One file of a source; `name` is what its rows' origin says: the file's name and when it was last written, since
+    next month's file of the same name has other rows at the same positions.
+    """
 
     path: Path
     name: str
@@ -62,7 +65,11 @@ def parts(source: str, location: str) -> list[Part]:
     names = [p.name for p in files]
     if len(set(names)) < len(names):
         names = [str(p) for p in files]
-    return [Part(p, name) for p, name in zip(files, names, strict=True)]
+    return [Part(p, f"{name}@{_written(p)}") for p, name in zip(files, names, strict=True)]
+
+
+def _written(path: Path) -> str:
+    return f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y%m%dT%H%M%S.%fZ}"
 
 
 def _matching(pattern: Path) -> list[Path]:
