@@ -4,7 +4,8 @@ A CHECK constraint that is NOT VALID bars rows of an old epoch at once, and from
 table; to add it, PostgreSQL waits for the writers under way. VALIDATE then reads the table and is the proof.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -18,9 +19,9 @@ from governance.adapters.control.epochs import epochs, index_keys
 from governance.adapters.control.subjects import PostgresSubjects, subjects
 from governance.errors import ConflictError, StoreUnavailableError
 from governance.model.clock import Clock
-from governance.protection.epochs import Epochs
+from governance.protection.epochs import LONGEST_CACHE, Epochs
 from governance.protection.pairs import open_bytes, seal_bytes
-from governance.protection.rotation import StillSealedError
+from governance.protection.rotation import Recorder, Rotation, StillSealedError
 from governance.protection.subjects import Subjects
 
 SEALED_TABLES = (subjects, day_keys, index_keys)
@@ -163,3 +164,23 @@ def _name(table: sa.Table, epoch: int) -> str:
 
 def _identifier(table: sa.Table, epoch: int) -> sql.Identifier:
     return sql.Identifier(_name(table, epoch))
+
+
+def open_rotation(
+    engine: sa.Engine,
+    epochs: Epochs,
+    subjects: Subjects,
+    recorder: Recorder,
+    clock: Clock,
+    actor: str,
+    cache_seconds: float = LONGEST_CACHE,
+    sleep: Callable[[float], None] = time.sleep,
+    on_step: Callable[[str], None] = lambda _step: None,
+) -> Rotation:
+    """A rotation over all that the control database keeps sealed under epochs.
+
+    cache_seconds: the longest that any process keeps an epoch's key, 60 unless all are set to less.
+    """
+    sealed = (ResealedDayKeys(engine, epochs), ResealedSubjects(subjects, PostgresSubjects(engine)))
+    barrier = PostgresBarrier(engine)
+    return Rotation(epochs, sealed, barrier, recorder, clock, actor, cache_seconds, sleep, on_step)
