@@ -164,12 +164,13 @@ class Stack:
 
     def load(self, dataset: str, *arguments: str) -> dict[str, Any]:
         """`kasbah ingest store.… --json`, and its report."""
-        done = self.kasbah("ingest", _full(dataset), "--json", *arguments)
+        done = self.here("ingest", _full(dataset), "--json", *arguments)
+        assert done.returncode == 0, done.said
         return dict(json.loads(done.stdout))
 
     def quarantine(self, dataset: str, *arguments: str) -> list[dict[str, Any]]:
         """`kasbah quarantine list --rows --json`."""
-        listed = self.kasbah("quarantine", "list", _full(dataset), "--rows", "--limit", "100000", "--json", *arguments)
+        listed = self.here("quarantine", "list", _full(dataset), "--rows", "--limit", "100000", "--json", *arguments)
         return list(json.loads(listed.stdout))
 
     def published(self, dataset: str, *columns: str) -> list[tuple[Any, ...]]:

@@ -202,7 +202,11 @@ def test_each_cell_that_does_not_fit_is_held_for_its_field(standing: Standing, t
     assert done.returncode == 0, done.said
     listed = standing.stack.here("quarantine", "list", "store.orders", "--rows", "--limit", "100000", "--json")
     assert_no_token(listed)
-    held = {r["position"]: r["detail"] or r["field"] for r in json.loads(listed.stdout) if r["part"].startswith("cells.csv@")}
+    held = {
+        r["position"]: r["detail"] or r["field"]
+        for r in json.loads(listed.stdout)
+        if r["part"].startswith("cells.csv@")
+    }
     wrong = {CELLS[n]: held.get(n) for n in range(len(CELLS)) if not _same(held.get(n), CELLS[n][2])}
     assert not wrong
     standing.assert_untouched()
