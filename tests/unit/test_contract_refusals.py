@@ -69,8 +69,9 @@ def test_the_stores_own_contracts_have_no_fault():
     assert {c.id for c in contracts} >= {"store.orders", "store.stock"}
 
 
-def test_what_check_accepts_compiles():
-    for contract, dataset in load_folder(STORE).values():
+@pytest.mark.parametrize("folder", [STORE, ROOT / "tests/realdata/contracts"], ids=["store", "realdata"])
+def test_what_check_accepts_compiles(folder):
+    for contract, dataset in load_folder(folder).values():
         plan = compile_plan(dataset, contract)
         assert plan.output_schema().names
         assert plan.to_json()
