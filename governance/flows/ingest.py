@@ -15,7 +15,7 @@ from governance.enforcement.plan import EnforcementPlan
 from governance.errors import GateError, KasbahError, UserError
 from governance.flows.enforcing import Enforcing, Progress
 from governance.flows.runs import STEPS, Run, RunStore
-from governance.flows.stores import Lake, Publication, QualityGate, RuleResult, Warehouse
+from governance.flows.stores import Lake, Merged, Publication, QualityGate, RuleResult, Warehouse
 from governance.model.clock import Clock
 
 _ORPHAN_AGE = timedelta(days=1)
@@ -142,12 +142,14 @@ class Ingest:
                 + "; ".join(_verdict(result) for result in failed)
                 + ". The last published version stays readable. Mend the source or the contract and load again"
             )
-        return {name: value for name, value in asdict(merged).items() if isinstance(value, int)}
+        return _counts(merged)
 
     def _publish(self, run: Run, dataset: Dataset, plan: EnforcementPlan) -> dict[str, int]:
         published = self.warehouse.publication(run.id)
         if published is None:
             merged = self.warehouse.merge(run.id, plan)
+            if _counts(merged) != next(step.counts for step in run.steps if step.name == "quality_gate"):
+                self._gate(run, plan)  # another run has published since: what was judged is no longer what would stand
             files = self.lake.write(run.id, plan, self.warehouse.winners(run.id, plan))
             marks: dict[str, datetime] = self.runs.watermarks(run.id)
             wanted = Publication(run.id, dataset.id, plan.version, merged, marks, files, self.clock())
@@ -159,6 +161,10 @@ class Ingest:
         self.warehouse.drop_stage(run.id, plan)
         manifest = self.warehouse.manifest(plan.dataset)
         return {"orphans": self.lake.sweep(plan.dataset, manifest, self.clock() - _ORPHAN_AGE)}
+
+
+def _counts(merged: Merged) -> dict[str, int]:
+    return dict(asdict(merged))
 
 
 def _sum(totals: dict[str, dict[str, int]]) -> dict[str, int]:
