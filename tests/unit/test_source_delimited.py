@@ -226,7 +226,7 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     write(tmp_path, b"a,b\n1,2\n", "day-1.csv")
     write(tmp_path, b"a,c\n3,4\n5,6\n", "day-2.csv")
     batches = read(tmp_path)
-    assert [(b.part, b.positions.to_pylist(), b.records.schema.names) for b in batches] == [
+    assert [(b.part.split("@")[0], b.positions.to_pylist(), b.records.schema.names) for b in batches] == [
         ("day-1.csv", [0], ["a", "b"]),
         ("day-2.csv", [0, 1], ["a", "c"]),
     ]

@@ -7,7 +7,7 @@ from governance.adapters.sources.compressed import MAX_INFLATED
 from governance.adapters.sources.delimited import DelimitedReader
 from governance.adapters.sources.json_file import JsonReader
 from governance.adapters.sources.retrying import Patience
-from governance.adapters.sources.sql import SqlReader
+from governance.adapters.sources.sql import TableReader
 from governance.contracts.types import Source
 from governance.errors import SourceError
 from governance.flows.source import SourceReader
@@ -37,5 +37,5 @@ def open_source(
     if source.format == "api":
         return ApiReader(source, location, client=client, patience=patience)
     if source.format == "sql":
-        return SqlReader(source, location, batch_rows=batch_rows)
+        return TableReader(source, location, batch_rows=batch_rows)
     raise SourceError(f"{source.where}: source {source.name}: format '{source.format}' can't be read")

@@ -321,8 +321,8 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogateescape"))
 
 
-def _no_list(feed: Feed, path: tuple[str, ...]) -> SourceError:
-    return SourceError(
+def _no_list(feed: Feed, path: tuple[str, ...]) -> NoListError:
+    return NoListError(
         f"{feed.where} has no list at '{'.'.join(path)}'; correct the server's `records` in the contract"
     )
 

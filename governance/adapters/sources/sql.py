@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from governance.contracts.types import Source
-from governance.errors import SourceError, SourceUnavailableError
+from governance.errors import KasbahError, SettingsError, SourceError, SourceUnavailableError
 from governance.flows.source import LARGEST_BODY, Malformed, MalformedReason, SourceBatch
 
 _CONNECT_SECONDS = 10
@@ -24,8 +25,9 @@ _NATIVE = frozenset(
     "int2 int4 int8 float4 float8 bool text varchar bpchar date time timestamp timestamptz".split()  # noqa: SIM905
 )
 """Types that mean in Arrow what they mean in PostgreSQL. Any other is asked for as text, a list as JSON text."""
-_MENDABLE = ("42", "0A", "22", "3D", "3F", "28")
-"""SQLSTATE classes that trying again doesn't help: no such table or column, no right, values that a view stumbles on."""
+_NOT_LET_IN = ("28", "3D", "42501")
+_NEVER = ("42", "0A", "22", "25", "3F")
+"""SQLSTATE classes that don't pass: no such table or column, a value that a view stumbles on, a view that writes."""
 _RELATION = """
 SELECT c.oid, c.relkind = 'r', c.reltuples::bigint FROM pg_class c
 WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -45,7 +47,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class _Table:
-    """What the catalog says: columns as (name, type, is a list), primary key, whether rows have a ctid, and how many."""
+    """What the catalog says. `columns` are (name, type, is a list), `stored` rows have a ctid, `rows` are estimated."""
 
     columns: tuple[tuple[str, str, bool], ...]
     key: tuple[str, ...]
@@ -53,11 +55,12 @@ class _Table:
     rows: int
 
 
-class SqlReader:
+class TableReader:
     """Reads the table of a sql source at a libpq address, ordered by `updated_field`, then by primary key.
 
-    A table without rows gives one batch without rows. Raises SourceError where the table, a column or the right to
-    read is missing, SourceUnavailableError where the database doesn't answer; neither shows the address.
+    A table without rows gives one batch without rows. Raises SourceError where the table or a column is missing,
+    SettingsError where the database doesn't let us in, SourceUnavailableError where it doesn't answer; none shows the
+    address.
     """
 
     def __init__(self, source: Source, location: str, *, batch_rows: int) -> None:
@@ -76,11 +79,11 @@ class SqlReader:
         return rows if rows >= 0 else None
 
     def batches(self, *, since: datetime | None = None, cursor: str | None = None) -> Iterator[SourceBatch]:
-        """Every row, or those whose `updated_field` is later than `since` or null."""
+        """Every row, or those whose `updated_field` is `since`, later, or null."""
         del cursor
         with self._connected() as connection:
             query = self._query(self._table(connection), since).as_string(connection)
-        with self._failures(), dbapi.connect(self._location) as arrow, arrow.cursor() as asking:
+        with self._failures(), dbapi.connect(self._address()) as arrow, arrow.cursor() as asking:
             for setting in _SETTINGS:
                 asking.execute(setting)
             asking.execute(query)
@@ -118,7 +121,7 @@ class SqlReader:
         query = sql.SQL("SELECT {} FROM {}").format(wanted, self._identifier)
         if since is not None and updated is not None:
             moment = sql.Literal(since if since.tzinfo else since.replace(tzinfo=UTC))
-            query += sql.SQL(" WHERE {0} > {1} OR {0} IS NULL").format(sql.Identifier(updated), moment)
+            query += sql.SQL(" WHERE {0} >= {1} OR {0} IS NULL").format(sql.Identifier(updated), moment)
         order = [sql.Identifier(name) for name in dict.fromkeys((*([updated] if updated else []), *table.key))]
         if not table.key and table.stored:
             order.append(sql.Identifier("ctid"))
@@ -134,38 +137,41 @@ class SqlReader:
         key = tuple(name for name, _, _, place in sorted(columns, key=lambda c: c[3]) if place >= 0)
         return _Table(tuple((name, kind, many) for name, kind, many, _ in columns), key, found[1], found[2])
 
+    def _address(self) -> str:
+        try:
+            return make_conninfo(self._location, connect_timeout=_CONNECT_SECONDS, application_name="kasbah")
+        except psycopg.ProgrammingError:
+            raise SettingsError(f"{self._where}: the location is no libpq address (postgresql://…)") from None
+
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
-        with (
-            self._failures(),
-            psycopg.connect(self._location, connect_timeout=_CONNECT_SECONDS, application_name="kasbah") as connection,
-        ):
+        address = self._address()
+        with self._failures(), psycopg.connect(address) as connection:
             connection.read_only = True
             yield connection
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Errors of the clients as ours: by SQLSTATE, and never with their texts, which quote statements and values."""
+        """A client's error as ours, by its SQLSTATE; never its text, which quotes statements and values."""
+        failure: KasbahError | None = None
         try:
             yield
         except (psycopg.Error, adbc_driver_manager.Error) as error:
-            state = getattr(error, "sqlstate", None) or ""
-            if state.startswith(_MENDABLE):
-                raise SourceError(
-                    f"{self._where} can't be read (SQLSTATE {state}); check its name and your right to it"
-                ) from None
-            if isinstance(error, (psycopg.ProgrammingError, psycopg.InterfaceError)) and not state:
-                raise SourceError(f"{self._where}: the location isn't a libpq address") from None
-            reason = f"SQLSTATE {state}" if state else type(error).__name__
-            raise SourceUnavailableError(
-                f"{self._where}: the database can't be reached ({reason}); try again"
-            ) from None
+            failure = self._meaning((getattr(error, "sqlstate", None) or "").strip("\0 "))
         except pa.ArrowInvalid:
-            raise SourceError(f"{self._where}: the database gave up in the middle; look into its log") from None
-        except OSError:
-            raise SourceUnavailableError(
-                f"{self._where}: the database went away while it was read; try again"
-            ) from None
+            failure = SourceError(f"{self._where}: the database gave up in the middle; look into its log")
+        except (OSError, pa.ArrowException):
+            failure = SourceUnavailableError(f"{self._where}: the database went away while it was read; try again")
+        if failure is not None:
+            raise failure from None
+
+    def _meaning(self, state: str) -> KasbahError:
+        shown = f"SQLSTATE {state or 'none'}"
+        if state.startswith(_NOT_LET_IN):
+            return SettingsError(f"{self._where}: the database doesn't let this user in ({shown})")
+        if state.startswith(_NEVER):
+            return SourceError(f"{self._where} can't be read ({shown}); check the server's `table` and what it holds")
+        return SourceUnavailableError(f"{self._where}: the database can't be reached ({shown}); try again")
 
 
 def _select(name: str, kind: str, many: bool) -> sql.Composable:
