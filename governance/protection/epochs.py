@@ -244,7 +244,12 @@ class Epochs:
         return self._service.unwrap(uri, stored.wrapped, _index_place(stored.version, stored.epoch))
 
     def _wrapped_new(self, uri: str, place: bytes) -> bytes:
-        return self._service.wrap(uri, Secret(os.urandom(KEY_BYTES)), place)
+        """A new key, wrapped; once it is seen that the service gives it back."""
+        secret = Secret(os.urandom(KEY_BYTES))
+        wrapped = self._service.wrap(uri, secret, place)
+        if not self._service.unwrap(uri, wrapped, place).same_as(secret):
+            raise KeyUnavailableError(f"{uri}: the key service doesn't give back the key that it wrapped")
+        return wrapped
 
     def _fresh(self, kind: str, number: int) -> Secret | None:
         """A kept key that isn't too old. A clock that went backwards makes it too old."""
