@@ -8,7 +8,9 @@ import stat
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from governance.errors import SettingsError
@@ -50,6 +52,16 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1, le=64)
     lease_seconds: int = Field(default=120, ge=5, le=3600)
     epoch_cache_seconds: int = Field(default=60, ge=0, le=60)
+
+    @field_validator("control", "warehouse")
+    @classmethod
+    def _is_address(cls, address: SecretStr) -> SecretStr:
+        """So that a slip is found before anything is opened. The library's own words would quote the address."""
+        try:
+            conninfo_to_dict(address.get_secret_value())
+        except psycopg.ProgrammingError:
+            raise ValueError("is no address of a PostgreSQL database, such as postgresql://host/name") from None
+        return address
 
     @classmethod
     def settings_customise_sources(
