@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -247,7 +248,11 @@ def deliver(stack: Stack, wave: Wave) -> None:
 @contextmanager
 def api(stack: Stack, waves: list[Wave], **options: Any) -> Iterator[StoreServer]:
     """The shop's API, known to the stack's settings while it runs."""
-    with StoreServer(waves, faults=options.pop("faults", Faults()), rate=options.pop("rate", 0), **options) as server:
+    faults, rate = options.pop("faults", Faults()), options.pop("rate", 0)
+    with (
+        mock.patch.object(ThreadingHTTPServer, "handle_error"),  # it would print a stack trace where a client hangs up
+        StoreServer(waves, faults=faults, rate=rate, **options) as server,
+    ):
         stack.api = server.url
         stack.settings()
         yield server

@@ -16,6 +16,7 @@ import pytest
 from canaries import PERSONAL, PHONES
 from stacks import Ended, Make, Stack, api, deliver
 
+from governance.adapters.sources.retrying import Patience
 from samples import bad
 from samples.faults import Fault, Faults
 from samples.rows import LAYOUTS
@@ -142,7 +143,12 @@ def test_bad_rows_are_held_with_their_reason_and_the_rest_goes_on(
 
 def _reasons(stack: Stack, part: str) -> list[str]:
     listed = stack.here("quarantine", "list", "store.orders", "--rows", "--limit", "100000", "--json")
-    return [row["detail"] or row["field"] for row in json.loads(listed.stdout) if row["part"] == part]
+    return [row["detail"] or row["field"] for row in json.loads(listed.stdout) if _file(row) == part]
+
+
+def _file(row: dict[str, Any]) -> str:
+    """A part is a file's name and when it was written."""
+    return str(row["part"]).partition("@")[0]
 
 
 def test_a_page_that_is_no_json_is_refused_or_held_whole(standing: Standing, tmp_path: Path) -> None:
@@ -220,9 +226,19 @@ def _same(told: str | None, field_or_rule: str) -> bool:
 # The API
 
 
-@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.UNAVAILABLE, Fault.HTML, Fault.CUT_BODY, Fault.CUT_JSON])
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other without the pauses between them, which are tested with the reader."""
+    monkeypatch.setattr(Patience, "wait", lambda *_: None)
+
+
+FAULTS = [Fault.ERROR, Fault.UNAVAILABLE, Fault.RATE_LIMIT, Fault.HTML, Fault.CUT_BODY, Fault.CUT_JSON, Fault.HANG]
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("fault", FAULTS)
 def test_an_api_that_keeps_answering_wrongly_is_to_be_tried_later(standing: Standing, fault: Fault) -> None:
-    with api(standing.stack, WAVE, faults=Faults(every={1: fault})):
+    with api(standing.stack, WAVE, faults=Faults(every={1: fault}), hang_seconds=0.1):
         done = standing.ingest("orders_api")
     assert done.returncode == TRANSIENT, done.said
     assert "orders_api" in done.said
@@ -240,6 +256,7 @@ def test_an_api_that_leads_astray_is_refused(standing: Standing, fault: Fault) -
     standing.assert_untouched()
 
 
+@pytest.mark.usefixtures("at_once")
 def test_an_api_that_recovers_is_read_to_its_end(make_stack: Make) -> None:
     stack = make_stack()
     faults = Faults(at={1: Fault.RATE_LIMIT, 2: Fault.ERROR, 3: Fault.HTML, 5: Fault.CUT_BODY, 6: Fault.DUPLICATE_KEYS})
@@ -252,6 +269,7 @@ def test_an_api_that_recovers_is_read_to_its_end(make_stack: Make) -> None:
     assert 0 <= truth["admitted"] - counts["admitted"] <= 1
 
 
+@pytest.mark.usefixtures("at_once")
 def test_an_api_that_is_not_there_is_to_be_tried_later(standing: Standing) -> None:
     standing.stack.api = "http://127.0.0.1:9"
     standing.stack.settings()
@@ -291,6 +309,7 @@ def test_a_slip_of_the_command_is_answered_by_what_to_do(standing: Standing, wor
         ({"control": f'"{PERSONAL}bbbbj"'}, "control"),
         ({"control": f'"postgresql://u:{PERSONAL}bbbbk@127.0.0.1:9/x"'}, "control"),
         ({"warehouse": f'"postgresql://u:{PERSONAL}bbbbm@127.0.0.1:9/x"'}, "warehouse"),
+        ({"warehouse": f'"{PERSONAL}bbbbp"'}, "warehouse"),
         ({"contracts": '"nowhere"'}, "nowhere"),
         ({"signing_key": '"nowhere.key"'}, "nowhere.key"),
         ({"lake": f'"ftp://u:{PERSONAL}bbbbn@x.example/lake"'}, "lake"),
