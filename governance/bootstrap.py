@@ -17,7 +17,7 @@ from governance.adapters.control.quarantine import PostgresQuarantine
 from governance.adapters.control.runs import PostgresRuns
 from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.gate import GreatExpectationsGate
-from governance.adapters.kms.local import LocalKeyService
+from governance.adapters.kms.choice import open_key_service
 from governance.adapters.lake import ParquetLake
 from governance.adapters.settings import Settings, load_settings
 from governance.adapters.signing import load_signing_key
@@ -95,7 +95,7 @@ class Services:
     @cached_property
     def key_service(self) -> KeyService:
         """Where epochs' keys are kept."""
-        return LocalKeyService(self.settings.kms.folder, self.clock)
+        return open_key_service(self.settings.kms, self.clock)
 
     @cached_property
     def epochs(self) -> Epochs:

@@ -4,6 +4,7 @@ Everything is made in `.state/demo` and made anew each time. Exit code 0 means t
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ def main() -> int:
     began = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
+    shutil.copytree("contracts", FOLDER / "contracts")
     server = Postgres.start(STATE / "postgres")
     api = None
     try:
@@ -31,6 +33,7 @@ def main() -> int:
         api, api_address = _serve("1")
         _samples("1", addresses["shop"])
         _settings(addresses, api_address)
+        _story_gate()
         _story_first_month()
         api.terminate()
         api.wait(15)
@@ -104,6 +107,7 @@ def _settings(addresses: dict[str, str], api: str) -> None:
         "stock_sql": addresses["shop"],
     }
     lines = [
+        f'contracts = "{FOLDER / "contracts"}"',
         f'control = "{addresses["control"]}"',
         f'warehouse = "{addresses["warehouse"]}"',
         f'lake = "{FOLDER / "lake"}"',
@@ -111,6 +115,7 @@ def _settings(addresses: dict[str, str], api: str) -> None:
         f'signing_key = "{FOLDER / "signing.key"}"',
         'actor = "demo"',
         'role = "privacy_officer"',
+        "epoch_cache_seconds = 5",
         "[kms]",
         f'folder = "{FOLDER / "keys"}"',
         "[sources]",
@@ -121,33 +126,61 @@ def _settings(addresses: dict[str, str], api: str) -> None:
     file.write_text("\n".join(lines) + "\n")
 
 
-def _story_first_month() -> None:
+def _story_gate() -> None:
     _say("1. The promises: contracts are checked before anything runs")
     _kasbah("contract", "check")
     _say("2. Keys: an index key, an epoch with a key of its own in the KMS (here a local keyset: development only)")
     _kasbah("keys", "init")
-    _say("3. The first month: orders from an API, a CSV, a JSON file and a database, every row accounted for")
+    _say(
+        "3. A gate blocks: the file came with a header and no rows; the contract says orders are never empty"
+    )
+    delivered = FOLDER / "sources/orders.csv"
+    whole = delivered.read_bytes()
+    delivered.write_bytes(whole.splitlines(keepends=True)[0])
+    _kasbah("ingest", "store.orders", "--source", "orders_csv", expect=1)
+    delivered.write_bytes(whole)
+
+
+def _story_first_month() -> None:
+    _say("4. The first month: orders from an API, a CSV, a JSON file and a database, every row accounted for")
     _kasbah("ingest", "store.orders")
     _kasbah("ingest", "store.stock")
-    _say("4. What was quarantined, by reason (sealed; no value is shown)")
+    _say("5. What was quarantined, by reason (sealed; no value is shown)")
     _kasbah("quarantine", "list")
-    _say("5. Again: loading the same month changes nothing")
+    _say("6. Again: loading the same month changes nothing")
     _kasbah("ingest", "store.orders")
 
 
 def _story_second_month() -> None:
-    _say("6. The second month: new, changed and late rows")
+    _say("7. The second month: new, changed and late rows")
     _kasbah("ingest", "store.orders")
     _kasbah("ingest", "store.stock")
-    _say("7. Keys are rotated: what a stolen backup of the key store holds opens nothing any more")
+    _say("8. The shop decides that returns count, so negative totals are allowed: the contract is amended, and says so")
+    before = FOLDER / "orders-before.odcs.yaml"
+    contract = FOLDER / "contracts/store/orders.odcs.yaml"
+    shutil.copy(contract, before)
+    contract.write_text(_amended(contract.read_text()))
+    _kasbah("contract", "diff", str(before.relative_to(Path.cwd())), str(contract.relative_to(Path.cwd())), expect=1)
+    _say("9. Held rows are replayed under the amended contract")
+    _kasbah("quarantine", "replay", "store.orders", "--reason", "rule")
+    _say("10. Keys are rotated: what a copy of the key store from before holds opens nothing any more")
+    _kasbah("keys", "rotate")
     _kasbah("keys", "status")
-    _say("8. The audit log is whole")
+    _say("11. The audit log is whole")
     _kasbah("audit", "verify")
+
+
+def _amended(contract: str) -> str:
+    """A new major version without the rule against negative totals."""
+    rule = re.compile(r"      - name: negative_total\n(?:        .*\n)+")
+    if not rule.search(contract):
+        raise _DemoError("the orders' contract has no rule negative_total")
+    return rule.sub("", contract).replace("version: 1.0.0", "version: 2.0.0")
 
 
 def _show_rows(warehouse: str) -> None:
     """What an analyst sees: tokens and pseudonyms."""
-    _say("9. What the warehouse holds")
+    _say("12. What the warehouse holds")
     with psycopg.connect(warehouse) as connection:
         for table in ("orders", "stock"):
             query = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier("store", table))

@@ -17,6 +17,7 @@ from governance.adapters.settings import load_settings
 from governance.adapters.signing import create_signing_key
 from governance.audit.records import Record
 from governance.bootstrap import Services
+from governance.cli.terminal import console
 from governance.protection.epochs import Epoch
 from governance.protection.leases import Running
 from governance.protection.rotation import Plan, Rotated, Rotation
@@ -81,11 +82,11 @@ def status(as_json: AsJson = False) -> None:
         moments = [f"{row[n]:%Y-%m-%d %H:%M}" if row[n] else "" for n in ("opened_at", "destroyed_at")]
         said = ": ".join(text for text in (row["destruction"], row["note"]) if text)
         table.add_row(str(row["epoch"]), row["state"], f"{sum(row['subjects'].values()):,}", *moments, said)
-    console = Console()
-    console.print(table)
-    console.print(f"keys are kept by: {services.key_service.name}")
+    out = console()
+    out.print(table)
+    out.print(f"keys are kept by: {services.key_service.name}")
     for one in leases:
-        console.print(f"keys in use: {one.holder}, until {one.expires_at:%H:%M:%S} at the latest", markup=False)
+        out.print(f"keys in use: {one.holder}, until {one.expires_at:%H:%M:%S} at the latest", markup=False)
     _warn(services)
 
 
