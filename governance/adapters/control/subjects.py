@@ -93,20 +93,23 @@ class PostgresSubjects:
 
     def find(self, entity: str, digests: Bytes2D, deciding: int, now: datetime) -> Found:
         """See `SubjectStore.find`."""
-        given = PackedRows(digest=digests)
+        # Sorted, so that index look-ups walk along the index instead of all over it.
+        order = np.concatenate([_order(digests[:deciding]), deciding + _order(digests[deciding:])])
+        given = PackedRows(digest=digests[order])
         with writing(self._engine) as connection:
             connection.execute(_ROOM)
             known, gone = connection.execute(
                 sa.select(_known(given, deciding).scalar_subquery(), _gone(given, entity, now).scalar_subquery())
             ).one()
         rows = unpacked(known, ("row", ">i4"), ("shared", "?"), *_SEALED_ROW)
+        place = order[rows["row"]]
         found, count = np.zeros(len(digests), bool), len(digests)
         shared, suppressed = found.copy(), found.copy()
         ids = np.zeros((count, ID), np.uint8)
-        found[rows["row"]] = True
-        shared[rows["row"]] = rows["shared"]
-        ids[rows["row"]] = rows["id"]
-        suppressed[unpacked(gone, ("row", ">i4"))["row"]] = True
+        found[place] = True
+        shared[place] = rows["shared"]
+        ids[place] = rows["id"]
+        suppressed[order[unpacked(gone, ("row", ">i4"))["row"]]] = True
         return Found(found, shared, suppressed, ids, _sealed(rows[rows["row"] < deciding]))
 
     def create(self, new: NewSubjects, digests: Bytes2D, subjects: Bytes2D) -> Created:
