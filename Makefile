@@ -52,7 +52,8 @@ $(STAMP): pyproject.toml uv.lock
 		$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: set PYTHON=…" if sys.version_info < (3, 11) else 0)' && \
 		$(PYTHON) -m venv $(TOOLS) && $(TOOLS)/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"; \
 	fi
-	@$(UV) sync --frozen --python $(PYTHON)
+	@echo "Installing into .venv (about 1 GB, once)"
+	@$(UV) sync --frozen --quiet --python $(PYTHON)
 	@touch $(STAMP)
 
 .PHONY: help setup demo test lint bench services status stop clean
