@@ -178,6 +178,16 @@ def test_a_malformed_record_leaves_its_neighbours_alone(
     assert fault.body == raw and fault.length == len(raw)
 
 
+@pytest.mark.parametrize("piece", range(1, 16))
+@pytest.mark.parametrize(("escape", "why"), [("\\ud800", Why.ENCODING), ("\\u0000", Why.NUL_BYTE)])
+def test_an_escape_that_arrives_in_two_pieces_is_seen(
+    tmp_path: Path, escape: str, why: Why, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_file, "_PIECE", piece)
+    batches = read(write(tmp_path, f'[{{"a":"{escape}"}}]'))
+    assert faults(batches) == [(0, why)]
+
+
 @pytest.mark.parametrize(
     ("text", "whole"),
     [

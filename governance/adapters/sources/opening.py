@@ -138,7 +138,7 @@ class Opened:
     def _first(self) -> bytes:
         """The beginning, in which a byte order mark may stand."""
         head = b""
-        while len(head) < len(_BOM) and (more := self._read(1 << 16)):
+        while len(head) < len(_BOM) and (more := self._read(len(_BOM))):
             head += more
         if not head and not self._stream.consumed:
             raise SourceError(f"{self.where} is empty (0 bytes); ask the sender for it, or remove it")
