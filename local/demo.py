@@ -131,9 +131,7 @@ def _story_gate() -> None:
     _kasbah("contract", "check")
     _say("2. Keys: an index key, an epoch with a key of its own in the KMS (here a local keyset: development only)")
     _kasbah("keys", "init")
-    _say(
-        "3. A gate blocks: the file came with a header and no rows; the contract says orders are never empty"
-    )
+    _say("3. A gate blocks: the file came with a header and no rows; the contract says orders are never empty")
     delivered = FOLDER / "sources/orders.csv"
     whole = delivered.read_bytes()
     delivered.write_bytes(whole.splitlines(keepends=True)[0])
