@@ -91,6 +91,7 @@ class Stack:
             "actor": _text(self.actor),
             "role": _text("privacy_officer"),
             "batch_rows": str(self.batch_rows),
+            "epoch_cache_seconds": "1",
             **changes,
         }
         lines = [f"{name} = {value}" for name, value in values.items()]

@@ -36,7 +36,8 @@ def server() -> Iterator[Postgres]:
     last = Postgres.running(running.folder)
     if last:
         last.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    for place in (folder, running.folder):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
