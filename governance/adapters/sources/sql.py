@@ -158,10 +158,10 @@ class TableReader:
             yield
         except (psycopg.Error, adbc_driver_manager.Error) as error:
             failure = self._meaning((getattr(error, "sqlstate", None) or "").strip("\0 "))
-        except pa.ArrowInvalid:
-            failure = SourceError(f"{self._where}: the database gave up in the middle; look into its log")
-        except (OSError, pa.ArrowException):
-            failure = SourceUnavailableError(f"{self._where}: the database went away while it was read; try again")
+        except (OSError, pa.ArrowException):  # a lost connection and a failing view look alike once rows flow
+            failure = SourceUnavailableError(
+                f"{self._where}: the database broke off while it was read; try again, and look into its log"
+            )
         if failure is not None:
             raise failure from None
 
