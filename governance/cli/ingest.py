@@ -18,6 +18,7 @@ from governance.contracts.types import Dataset, Source
 from governance.errors import UserError
 from governance.flows.ingest import Report
 
+_NAMES = 20
 _OUTCOMES = ("rows", "admitted", "quarantined", "refused")
 
 
@@ -89,9 +90,15 @@ def show(report: Report) -> None:
     _show_gate(out, report)
     _show_publication(out, report)
     if report.not_scanned:
-        out.print(f"not scanned: {len(report.not_scanned)} columns ({', '.join(report.not_scanned)})")
+        out.print(f"not scanned: {len(report.not_scanned)} columns ({_some(report.not_scanned)})")
     if report.unknown_columns:
-        out.print(f"undeclared columns, dropped: {', '.join(report.unknown_columns)}")
+        out.print(f"undeclared columns, dropped: {_some(report.unknown_columns)}")
+
+
+def _some(names: tuple[str, ...]) -> str:
+    """The first of them: a source can have thousands of columns that nobody declared."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _show_reasons(out: Console, report: Report) -> None:
