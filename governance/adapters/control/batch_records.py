@@ -126,7 +126,7 @@ class BatchWriter:
             "refused": _by_reason(outcomes.refused),
             "cursor_after": batch.cursor_after,
             "max_updated_at": batch.max_updated_at,
-            "not_scanned": list(batch.not_scanned),
+            "not_scanned": list(column_names(batch.not_scanned)),
             "unknown_columns": list(column_names(batch.unknown_columns)),
             "created_subjects": batch.created_subjects,
             "possible_links": batch.possible_links,
