@@ -17,6 +17,7 @@ from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.kms.local import LocalKeyService
 from governance.audit.records import Record
 from governance.protection.epochs import Epochs
+from governance.protection.keyservice import KeyService
 from governance.protection.subjects import Resolved, Subjects
 
 
@@ -52,7 +53,11 @@ class Keys:
     clock: SetClock
 
     def __post_init__(self) -> None:
-        self.service = LocalKeyService(self.folder, self.clock)
+        self.use(LocalKeyService(self.folder, self.clock))
+
+    def use(self, service: KeyService) -> None:
+        """Work with another key service."""
+        self.service = service
         self.epochs = Epochs(PostgresEpochs(self.engine), self.service, self.clock)
         self.store = PostgresSubjects(self.engine)
         self.subjects = Subjects(self.store, self.epochs, self.clock)
