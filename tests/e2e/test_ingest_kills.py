@@ -5,13 +5,15 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString, Self
 
 import psycopg
 import pytest
+from psycopg import sql
 from stacks import Make, Stack, api, deliver
 
 from samples.store import history
@@ -20,7 +22,6 @@ RUN = "20260201T000000-00ab01"
 CONTRACTS = Path(__file__).parent / "contracts"
 MEMBERS = 12_000
 COLUMNS = ("member_id", "full_name", "email", "born_on", "joined_on", "updated_at", "visits")
-STEPS = ("enforce", "quality_gate", "publish", "purge")
 SLOWEST = 120
 
 
@@ -30,12 +31,14 @@ class Killer:
     def __init__(self, stack: Stack, dataset: str) -> None:
         self.stack, self.dataset, self.kills = stack, dataset, 0
         self._control = psycopg.connect(stack.control, autocommit=True)
+        self._warehouse = psycopg.connect(stack.warehouse, autocommit=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._control.close()
+        self._warehouse.close()
 
     def kill_when(self, ready: Callable[[], bool], delay: float = 0) -> bool:
         """Start or resume the run and SIGKILL it `delay` seconds after `ready` first holds. Returns whether it was
@@ -65,13 +68,25 @@ class Killer:
         """Batches on record."""
         return int(self._one("SELECT count(*) FROM kasbah_control.run_batch WHERE run = %s") or 0)
 
+    def staged(self) -> int:
+        """Batches that stand in the warehouse's staging."""
+        query = "SELECT count(*) FROM kasbah.stage_batch WHERE run = %s"
+        return int(self._one(query, on=self._warehouse) or 0)
+
+    def published(self) -> bool:
+        """Whether the warehouse has published the run."""
+        return self._one("SELECT 1 FROM kasbah.publication WHERE run = %s", on=self._warehouse) is not None
+
     def state(self, step: str) -> str:
         """A step's state on record."""
         query = "SELECT state FROM kasbah_control.run_step WHERE run = %s AND step = %s"
         return str(self._one(query, step) or "unknown")
 
-    def _one(self, query: LiteralString, *more: str) -> Any:
-        row = self._control.execute(query, (RUN, *more)).fetchone()
+    def _one(self, query: LiteralString, *more: str, on: "psycopg.Connection[Any] | None" = None) -> Any:
+        try:
+            row = (on or self._control).execute(query, (RUN, *more)).fetchone()
+        except psycopg.errors.UndefinedTable:  # nobody has prepared the warehouse yet
+            return None
         return row[0] if row else None
 
 
@@ -151,12 +166,32 @@ def test_kills_at_each_step_lose_and_repeat_nothing(
 
 
 def _kill_everywhere(killer: Killer) -> None:
-    """Between batches, in every later step, and after it."""
-    for number in (1, 2, 4, 7):
+    """Between batches; with a batch staged and not on record; in every later step; with the lake written and nothing
+    published; with all published and nothing of it on record; and after each step."""
+    run_batch, watermark = ("kasbah_control", "run_batch"), ("kasbah_control", "watermark")
+    for number in (1, 4):
         assert killer.kill_when(lambda n=number: killer.batches() >= n), f"killed after batch {number}"
-    for step in STEPS[1:]:
-        assert killer.kill_when(lambda s=step: killer.state(s) == "running"), f"killed in {step}"
-        killer.kill_when(lambda s=step: killer.state(s) == "done")
+        with _held_up(killer.stack.control, *run_batch):
+            assert killer.kill_when(lambda: killer.staged() > killer.batches())
+        assert killer.staged() > killer.batches()
+    assert killer.kill_when(lambda: killer.state("quality_gate") == "running")
+    with _held_up(killer.stack.warehouse, "kasbah", "publication"):
+        assert killer.kill_when(lambda: any(f.endswith(".parquet") for f in killer.stack.lake_files()), 0.1)
+    assert not killer.published()
+    with _held_up(killer.stack.control, *watermark):
+        assert killer.kill_when(killer.published)
+    assert killer.state("publish") == "running"
+    killer.kill_when(lambda: killer.state("publish") == "done")
+    killer.kill_when(lambda: killer.state("purge") == "done")
+
+
+@contextmanager
+def _held_up(database: str, *table: str) -> Iterator[None]:
+    """Nobody else writes the table meanwhile, so that a run stands still just before it would. All may read it."""
+    with psycopg.connect(database) as connection:
+        connection.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(*table)))
+        yield
+        connection.rollback()
 
 
 def _assert_refused_once(stack: Stack, truth: Counter[str]) -> None:
