@@ -109,8 +109,8 @@ def test_pages_follow_one_another_and_each_says_where_the_next_one_starts(server
     rest = list(stream)
     assert [b.cursor for b in rest] == ["7", None]
     assert rows([first, *rest]) == [
-        ("", 0, {"id": "1", "n.x": "1.5"}),
-        ("", 1, {"id": "2", "n.x": None}),
+        ("first page", 0, {"id": "1", "n.x": "1.5"}),
+        ("first page", 1, {"id": "2", "n.x": None}),
         ("c/2 &", 0, {"id": "3"}),
     ]
     since = "2025-01-02T03:04:05Z"
@@ -144,7 +144,7 @@ def test_a_resumed_run_begins_at_its_cursor(server: Server, slept: list[float]) 
 )
 def test_what_passes_is_asked_again(server: Server, slept: list[float], fault: Answer) -> None:
     server.answers = [fault, fault]
-    assert rows(list(reader(server, slept).batches())) == [("", 0, {"id": "1"})]
+    assert rows(list(reader(server, slept).batches())) == [("first page", 0, {"id": "1"})]
     assert slept == [0.25, 0.5]
     server.asked.clear()
     server.answers = [page([{"id": "1"}], "canary-cursor"), fault, fault, fault, fault]
@@ -272,7 +272,7 @@ def test_a_malformed_record_is_one_of_its_page(server: Server, slept: list[float
     )
     server.answers = [answer(body + b'},{"id":"4"}]}')]
     (batch,) = reader(server, slept).batches()
-    assert rows([batch]) == [("", 0, {"id": "1"}), ("", 6, {"id": "4"})]
+    assert rows([batch]) == [("first page", 0, {"id": "1"}), ("first page", 6, {"id": "4"})]
     assert [(m.position, m.reason) for m in batch.malformed] == [
         (1, MalformedReason.DUPLICATE_KEY),
         (2, MalformedReason.NOT_AN_OBJECT),
@@ -299,7 +299,7 @@ def test_json_without_the_declared_list_or_cursor_is_an_error(server: Server, sl
 def test_names_of_an_api_are_declared(server: Server, slept: list[float]) -> None:
     server.answers = [answer(b'{"r":{"items":[{"a":1}]},"p":{"n":"2"}}'), answer(b'{"p":{"n":""},"r":{"items":[]}}')]
     batches = list(reader(server, slept, records="r.items", next_path="p.n", cursor_parameter="after").batches())
-    assert server.asked[1] == {"limit": "2", "after": "2"} and rows(batches) == [("", 0, {"a": "1"})]
+    assert server.asked[1] == {"limit": "2", "after": "2"} and rows(batches) == [("first page", 0, {"a": "1"})]
 
 
 def test_a_location_is_an_http_address(server: Server) -> None:

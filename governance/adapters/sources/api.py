@@ -21,6 +21,7 @@ from governance.flows.source import MalformedReason, SourceBatch
 
 LARGEST_PAGE = 64 << 20
 """Bytes of a page, unpacked."""
+_FIRST_PAGE = "first page"
 _LIMIT = "limit"
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = 5
@@ -37,7 +38,7 @@ class _Failure:
 
 
 class ApiReader:
-    """Reads an api source. Each page is a batch: its part is the cursor that it was asked for with ("" for the first).
+    """Reads an api source. Each page is a batch: its part is the cursor that it was asked for with.
 
     `client` makes the requests (it is not closed); without one, each run opens its own. Raises SourceError or, where
     the server doesn't answer rightly in `patience.tries` tries, SourceUnavailableError; both name the page by its
@@ -86,7 +87,7 @@ class ApiReader:
                 raise SourceError(
                     f"{self._page_name(number)} leads back to a page that was read already; nothing ends there"
                 )
-            yield gathering.batch(cursor or "", cursor=following)
+            yield gathering.batch(cursor or _FIRST_PAGE, cursor=following)
             if following is None:
                 return
             seen.add(following)
