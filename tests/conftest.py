@@ -21,6 +21,7 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres.start(folder / "pg")
     yield server
     server.stop()
+    shutil.rmtree(server.folder, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
