@@ -191,7 +191,7 @@ def main() -> None:
             found = connection.execute("SELECT pg_size_pretty(pg_total_relation_size('store.orders'))").fetchone()
         print(f"table {found}, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     finally:
-        server.stop()
+        server.remove()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -61,7 +61,7 @@ def _subjects() -> Iterator[tuple[Subjects, Epochs, PostgresSubjects]]:
         yield Subjects(store, epochs, system_clock), epochs, store
     finally:
         engine.dispose()
-        server.stop()
+        server.remove()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -134,6 +134,11 @@ class Postgres:
                 time.sleep(0.05)
         raise PostgresError(f"PostgreSQL (pid {self.pid}) did not stop; its log is {self.folder / 'log'}")
 
+    def remove(self) -> None:
+        """Stop, and delete everything that the server kept."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def kill(self) -> None:
         """SIGKILL, as a crash would: for tests."""
         os.kill(self.pid, signal.SIGKILL)

@@ -20,8 +20,7 @@ def postgres() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="kb"))
     server = Postgres.start(folder / "pg")
     yield server
-    server.stop()
-    shutil.rmtree(server.folder, ignore_errors=True)
+    server.remove()
     shutil.rmtree(folder, ignore_errors=True)
 
 

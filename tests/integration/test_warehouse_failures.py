@@ -335,7 +335,7 @@ def test_rows_lost_in_a_crash_of_the_server_are_missed_before_anything_is_publis
         warehouse.drop_stage("merged", PLAN)
         assert loaded(warehouse, "again", [row("a"), row("b"), row("c")]).new == 3
     finally:
-        server.stop()
+        server.remove()
         shutil.rmtree(folder, ignore_errors=True)
 
 
