@@ -1,18 +1,18 @@
 """The first step of a load: read, enforce and stage, batch by batch, in one process.
 
 Nothing unprotected rests between tasks: a batch is in memory until its tokens are staged. While one batch is being
-written, the next is enforced and a third is read, so memory holds three batches, whatever the source's size.
+written, the next two are enforced and another is read, so memory holds a few batches, whatever the source's size.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Protocol, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,11 +23,14 @@ from governance.enforcement.plan import EnforcementPlan
 from governance.enforcement.reading import with_origin
 from governance.enforcement.seal import Unreadable, seal_unreadable, with_content
 from governance.errors import SourceError
+from governance.flows.crew import Crew, Turn
 from governance.flows.runs import BatchRecord, RunStore
 from governance.flows.source import Malformed, SourceBatch, SourceReader
 from governance.flows.stores import StageWriter, Warehouse
 from governance.model.clock import Clock
+from governance.model.secret import Secret
 from governance.pii.scanner import Scanner
+from governance.protection.subjects import Resolved
 
 
 class Lease(Protocol):
@@ -50,6 +53,8 @@ class Keyring(Protocol):
         """Begin a lease; it ends with the context."""
         ...
 
+
+_NO_RECORDS = pa.record_batch({})
 
 _Item: TypeAlias = SourceBatch | BaseException | None
 
@@ -77,11 +82,11 @@ class Enforcing:
         done = self.runs.done_batches(run)
         self.warehouse.prepare(plan)
         self.warehouse.discard_batches(run, plan, {batch.number for batch in done})
-        with self.warehouse.stage(run, plan) as stage, ThreadPoolExecutor(1) as writer:
+        with self.warehouse.stage(run, plan) as stage, Crew() as crew:
             number = max((batch.number for batch in done), default=-1) + 1
             for source in sources:
                 mine = [batch for batch in done if batch.source == source.name]
-                job = _Job(self, run, dataset, plan, source, stage, writer, progress)
+                job = _Job(self, run, dataset, plan, source, stage, crew, progress)
                 number = job.go(number, {(b.part, b.first_position, b.rows) for b in mine}, _cursor(source, mine))
 
 
@@ -95,14 +100,13 @@ class _Job:
     plan: EnforcementPlan
     source: Source
     stage: StageWriter
-    writer: ThreadPoolExecutor
+    crew: Crew
     progress: Progress
 
     def go(self, number: int, done: set[tuple[str, int, int]], cursor: str | None) -> int:
         """Enforce and stage each batch that isn't done; returns the next free batch number."""
         since = _since(self.step.warehouse, self.dataset, self.source)
         reader = self.step.open_source(self.source)
-        writing: Future[None] | None = None
         first = True
         for read in read_ahead(reader.batches(since=since, cursor=cursor)):
             batch = replace(read, part=_part(read.part, since))
@@ -112,14 +116,10 @@ class _Job:
             if (batch.part, _first(batch), batch.records_read) in done:
                 self.progress(self.source.name, batch.records_read)
                 continue
-            work = _Batch(self, number, batch)
-            work.enforce()
-            if writing:
-                writing.result()
-            writing = self.writer.submit(work.store)
+            self.crew.put(_Batch(self, number, batch))
             number += 1
-        if writing:
-            writing.result()
+            del read, batch
+        self.crew.finish()
         return number
 
 
@@ -128,22 +128,19 @@ class _Batch:
 
     def __init__(self, job: _Job, number: int, batch: SourceBatch) -> None:
         self.job, self.number, self.batch = job, number, batch
-        self.lease_context = job.step.keyring.lease(f"ingest {job.run}")
-        self.lease = self.lease_context.__enter__()
-        self.enforced: Enforced | None = None
+        self.held = ExitStack()
+        self.lease: Lease
+        self.enforced: Enforced
 
-    def enforce(self) -> None:
-        job, batch = self.job, self.batch
-        try:
-            origin = with_origin(batch.records, job.source.name, batch.part, batch.positions)
-            step = job.step
-            enforced = step.enforce(origin, job.plan, self.lease.keys, step.scanner, step.clock, threads=step.threads)
-            if batch.malformed:
-                enforced = self._with_unreadable(enforced)
-            self.enforced = enforced
-        except BaseException:
-            self.lease_context.__exit__(None, None, None)
-            raise
+    def enforce(self, turn: Turn) -> None:
+        """Enforce it, under a lease that begins now; the source's records go as soon as nobody needs them."""
+        job, batch, step = self.job, self.batch, self.job.step
+        self.lease = self.held.enter_context(step.keyring.lease(f"ingest {job.run}"))
+        records = with_origin(batch.records, job.source.name, batch.part, batch.positions)
+        self.batch = batch = replace(batch, records=_NO_RECORDS)
+        keys = _InTurn(self.lease.keys, turn, len(job.plan.subjects))
+        enforced = step.enforce(records, job.plan, keys, step.scanner, step.clock, threads=step.threads)
+        self.enforced = self._with_unreadable(enforced) if batch.malformed else enforced
 
     def _with_unreadable(self, enforced: Enforced) -> Enforced:
         job, batch = self.job, self.batch
@@ -158,21 +155,50 @@ class _Batch:
     def store(self) -> None:
         """Stage, then record; the lease ends when both have been acknowledged."""
         job, enforced = self.job, self.enforced
-        assert enforced is not None  # noqa: S101  enforce() came first
-        try:
-            self.lease.check()
-            job.stage.write(self.number, enforced.admitted)
-            job.step.runs.record_batch(
-                job.run,
-                _record(self.number, self.batch, job, enforced),
-                enforced.quarantined,
-                enforced.refused,
-                job.plan.version,
-                _scattered(self.batch),
-            )
-        finally:
-            self.lease_context.__exit__(None, None, None)
-        job.progress(job.source.name, self.batch.records_read)
+        self.lease.check()
+        job.stage.write(self.number, enforced.admitted)
+        job.step.runs.record_batch(
+            job.run,
+            _record(self.number, self.batch, job, enforced),
+            enforced.quarantined,
+            enforced.refused,
+            job.plan.version,
+            _scattered(self.batch),
+        )
+
+    def end(self) -> None:
+        """End the lease and wipe its keys."""
+        self.held.close()
+
+    def tell(self) -> None:
+        """Say that it is dealt with."""
+        self.job.progress(self.job.source.name, self.batch.records_read)
+
+
+class _InTurn:
+    """The keys of a batch that resolves its subjects in its turn. So who gets a value that several new people bring
+    doesn't depend on which thread is faster, and two batches never make the same people at once.
+    """
+
+    def __init__(self, keys: Keys, turn: Turn, calls: int) -> None:
+        self._keys, self._turn, self._left = keys, turn, calls
+
+    def resolve(self, entity: str, keys: list[pa.Array], create: np.ndarray) -> Resolved:
+        """See `Keys.resolve`; after the last of the plan's subjects the next batch has its turn."""
+        self._turn.wait()
+        resolved = self._keys.resolve(entity, keys, create)
+        self._left -= 1
+        if not self._left:
+            self._turn.pass_on()
+        return resolved
+
+    def fingerprints(self, bodies: list[bytes]) -> list[bytes]:
+        """See `Keys.fingerprints`."""
+        return self._keys.fingerprints(bodies)
+
+    def day_key(self, day: date) -> Secret:
+        """See `Keys.day_key`."""
+        return self._keys.day_key(day)
 
 
 def check_columns(batch: SourceBatch, plan: EnforcementPlan, source: Source) -> None:
@@ -200,6 +226,7 @@ def read_ahead(batches: Iterator[SourceBatch]) -> Iterator[SourceBatch]:
             for batch in batches:
                 if not _put(queue, batch, stop):
                     return
+                del batch
             _put(queue, None, stop)
         except BaseException as error:  # noqa: BLE001  handed over, not swallowed
             _put(queue, error, stop)
@@ -217,6 +244,7 @@ def read_ahead(batches: Iterator[SourceBatch]) -> Iterator[SourceBatch]:
             if isinstance(item, BaseException):
                 raise item
             yield item
+            del item
     finally:
         stop.set()
 
