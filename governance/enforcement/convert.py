@@ -6,6 +6,7 @@ language.
 """
 
 from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +19,11 @@ from governance.errors import ContractError
 NUMBER_FORMS = ("plain", "money", "money_comma", "float_integer")
 BOOLEAN_FORMS = {"true_false": ("true", "false"), "yes_no": ("yes", "no"), "0_1": ("1", "0")}
 
-_INTEGER = r"^[+-]?[0-9]{1,18}$"
-_NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+_LONGEST_NUMBER, _SAFE_DIGITS = 100, 38
+_EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
+_INTEGER = r"^[+-]?[0-9]+$"
+_NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_DECIMAL = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?$"
 _MONEY = r"^[+-]?\s*\p{Sc}?\s*[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?\s*\p{Sc}?$"
 _MONEY_COMMA = r"^[+-]?\s*\p{Sc}?\s*[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?\s*\p{Sc}?$"
 
@@ -143,12 +147,13 @@ def _number(text: pa.Array, word: str, form: str) -> pa.Array:
     if form != "plain":
         text = _unformat(text, form)
     target = arrow_type(word)
+    text = _not_too_long(text)
     if word == "int64":
         return _cast(text, target, _INTEGER)
-    numbers = _cast(text, target, _NUMBER)
     if word == "double":
+        numbers = _cast(text, target, _NUMBER)
         return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, target))
-    return numbers
+    return _decimal(text, target)
 
 
 def _unformat(text: pa.Array, form: str) -> pa.Array:
@@ -165,6 +170,12 @@ def _unformat(text: pa.Array, form: str) -> pa.Array:
     return plain.take(encoded.indices)
 
 
+def _not_too_long(text: pa.Array) -> pa.Array:
+    """Without texts that are longer than any number anyone means."""
+    fits = pc.less_equal(pc.binary_length(text), _LONGEST_NUMBER)
+    return text if pc.all(fits).as_py() is not False else pc.if_else(fits, text, pa.scalar(None, text.type))
+
+
 def _cast(text: pa.Array, target: pa.DataType, expression: str) -> pa.Array:
     """Cast; where the whole column doesn't cast, cell by cell those that fit the expression; null elsewhere.
 
@@ -178,17 +189,42 @@ def _cast(text: pa.Array, target: pa.DataType, expression: str) -> pa.Array:
     return numbers if not pc.any(odd).as_py() else _careful(text, target, expression)
 
 
+def _decimal(text: pa.Array, target: pa.Decimal128Type) -> pa.Array:
+    """Exact or null. Arrow casts only what it can't get wrong: where the digits of the text and of the scale are more
+    than 128 bits hold, or the exponent is small enough, it makes another number and says nothing.
+    """
+    if (pc.max(pc.binary_length(text)).as_py() or 0) <= _SAFE_DIGITS - target.scale:
+        try:
+            numbers = text.cast(target)
+        except pa.ArrowInvalid:
+            return _careful(text, target, _DECIMAL)
+        if not pc.any(pc.match_substring_regex(text, r"[^0-9+\-.]")).as_py():
+            return numbers
+    return _careful(text, target, _DECIMAL)
+
+
 def _careful(text: pa.Array, target: pa.DataType, expression: str) -> pa.Array:
     """Distinct values one by one: the dirty path."""
     encoded = text.dictionary_encode()
+    fits = _mask(pc.match_substring_regex(encoded.dictionary, expression).fill_null(False))
     words = pc.replace_substring_regex(encoded.dictionary, r"^\+", "")  # Arrow reads a plus sign in some types only
-    fits = _mask(pc.match_substring_regex(words, expression).fill_null(False))
     cast = [_cast_one(words.slice(i, 1), target) if fits[i] else pa.nulls(1, target) for i in range(len(words))]
     return pa.concat_arrays(cast).take(encoded.indices) if cast else pa.nulls(len(text), target)
 
 
 def _cast_one(word: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_decimal(target):
+        return pa.array([_exactly(word[0].as_py(), target)], target)
     try:
         return word.cast(target)
     except pa.ArrowInvalid:
         return pa.nulls(1, target)
+
+
+def _exactly(word: str, target: pa.Decimal128Type) -> Decimal | None:
+    """The number at the type's scale; None where that loses digits, at either end."""
+    try:
+        number = Decimal(word).quantize(Decimal(1).scaleb(-target.scale), context=_EXACT)
+    except (Inexact, InvalidOperation):
+        return None
+    return number if len(number.as_tuple().digits) <= target.precision else None

@@ -36,6 +36,10 @@ _TOKENS = {
     "XXX": ("zone", r"Z|[+-][0-9]{2}:[0-9]{2}"),
 }
 _PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|.", re.DOTALL)
+_FIRST, _LAST = (
+    pa.scalar(text).cast(pa.timestamp("us", tz="UTC"))
+    for text in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
+)
 _DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 _ISO_DATE = r"^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})$"
 _ISO_MOMENT = (
@@ -77,11 +81,19 @@ def parse_dates(values: pa.Array, pattern: str) -> pa.Array:
 
 
 def parse_timestamps(values: pa.Array, pattern: str) -> pa.Array:
-    """timestamp[us, UTC] of a text column; null where the text is no moment in this pattern."""
+    """timestamp[us, UTC] of a text column; null where the text is no moment of the years 1 to 9999 in this pattern."""
+    moments = _timestamps(values, pattern)
+    outside = pc.or_(pc.less(moments, _FIRST), pc.greater(moments, _LAST))
+    return pc.if_else(outside, pa.scalar(None, moments.type), moments) if pc.any(outside).as_py() else moments
+
+
+def _timestamps(values: pa.Array, pattern: str) -> pa.Array:
     target = pa.timestamp("us", tz="UTC")
     if pattern in ("epoch_seconds", "epoch_millis"):
         fits = pc.match_substring_regex(values, r"^-?[0-9]{1,14}$")
         numbers = pc.if_else(fits, values, pa.scalar(None, values.type)).cast(pa.int64())
+        if pattern == "epoch_seconds":  # beyond the calendar, and in microseconds beyond an int64 too
+            numbers = pc.if_else(pc.less(pc.abs(numbers), 10**12), numbers, pa.scalar(None, pa.int64()))
         micros = pc.multiply(numbers, 1_000_000 if pattern == "epoch_seconds" else 1_000)
         return micros.cast(pa.timestamp("us")).cast(target)
     if pattern == "iso" and len(values):
