@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from governance.contracts.types import OnFinding, Protect
+from governance.contracts.types import Protect
 from governance.enforcement.admission import admit
 from governance.enforcement.outcomes import REFUSED, Enforced, Reason
 from governance.enforcement.plan import ColumnPlan, EnforcementPlan, SubjectPlan
@@ -141,21 +141,23 @@ def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str
     plan = work.plan
     clear = {f: work.reading.values[f] for f in plan.scanned}
     declared = {f: work.reading.values[f] for s in plan.subjects for f in s.fields}
-    answers = scanner.scan(clear | work.reading.unknown, declared)
     findings: list[Finding] = []
     not_scanned = []
-    for name in [*clear, *work.reading.unknown]:
-        answer = answers.get(name)
-        if answer is None:
-            raise ContractError(f"the scanner gave no answer for field {name}: unknown is never a pass")
-        findings += answer.findings
-        known = name in clear
-        if not known or plan.column(name).on_finding == OnFinding.QUARANTINE:
+    for columns in (clear, work.reading.unknown):  # apart: an unknown column may be called as a field is
+        known = columns is clear
+        answers = scanner.scan(columns, declared) if columns else {}
+        for name in columns:
+            answer = answers.get(name)
+            if answer is None:
+                which = f"field {name}" if known else "a column that nobody declared"
+                raise ContractError(f"the scanner gave no answer for {which}: unknown is never a pass")
+            findings += answer.findings
+            # Whatever onFinding says: until something redacts, a row with a finding is held.
             work.verdict.mark(answer.undeclared, Reason.FINDING, name if known else "unknown column")
-        if name in plan.admit_unscanned or not known:
-            not_scanned += [name] if answer.cannot_tell.any() else []
-        else:
-            work.verdict.mark(answer.cannot_tell, Reason.CANNOT_TELL, name)
+            if name in plan.admit_unscanned or not known:
+                not_scanned += [name] if answer.cannot_tell.any() else []
+            else:
+                work.verdict.mark(answer.cannot_tell, Reason.CANNOT_TELL, name)
     return tuple(findings), tuple(not_scanned)
 
 
