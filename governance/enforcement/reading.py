@@ -24,7 +24,11 @@ class Origin:
 
 
 def with_origin(records: pa.RecordBatch, source: str, part: str, positions: pa.Array) -> pa.RecordBatch:
-    """The batch as `enforce` takes it: positions as a column, source and part in the schema's metadata."""
+    """The batch as `enforce` takes it: positions as a column, source and part in the schema's metadata. A column of the
+    source that is called as ours is gets another name, under which nobody declared it.
+    """
+    if POSITION in records.schema.names:
+        records = records.rename_columns([f"{n}_" if n == POSITION else n for n in records.schema.names])
     named = records.append_column(POSITION, positions.cast(pa.int64()))
     return named.replace_schema_metadata({_SOURCE: source.encode(), _PART: part.encode()})
 
