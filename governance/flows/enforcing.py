@@ -55,6 +55,7 @@ class Keyring(Protocol):
 
 
 _NO_RECORDS = pa.record_batch({})
+_MOMENT = pa.timestamp("us", tz="UTC")
 
 _Item: TypeAlias = SourceBatch | BaseException | None
 
@@ -109,8 +110,8 @@ class _Job:
         reader = self.step.open_source(self.source)
         first = True
         for read in read_ahead(reader.batches(since=since, cursor=cursor)):
-            batch = replace(read, part=_part(read.part, since))
-            if first:
+            batch = read if read.replayed else replace(read, part=_part(read.part, since))
+            if first and not batch.replayed:
                 check_columns(batch, self.plan, self.source)
                 first = False
             if (batch.part, _first(batch), batch.records_read) in done:
@@ -302,12 +303,18 @@ def _or_place(one: Unreadable, batch: SourceBatch, plan: EnforcementPlan) -> byt
     return one.body if one.body is not None and not plan.has_minimum_age else f"{batch.part} {one.position}".encode()
 
 
-def _record(number: int, batch: SourceBatch, job: _Job, enforced: Enforced) -> BatchRecord:
+def _newest(batch: SourceBatch, job: _Job, enforced: Enforced) -> datetime | None:
+    """How far this batch moves the watermark: not beyond this moment, or one wrong date at the source would end all
+    reading of changes; and not at all in a replay, whose rows may stand behind others that were never published.
+    """
     field = job.plan.version_field
-    newest = None
-    if field is not None:
-        name = job.plan.column(field).name
-        newest = pc.max(enforced.admitted.column(name)).as_py()
+    if field is None or batch.replayed:
+        return None
+    newest = pc.max(enforced.admitted.column(job.plan.column(field).name).cast(_MOMENT)).as_py()
+    return None if newest is None else min(newest, job.step.clock())
+
+
+def _record(number: int, batch: SourceBatch, job: _Job, enforced: Enforced) -> BatchRecord:
     return BatchRecord(
         number=number,
         source=job.source.name,
@@ -316,7 +323,7 @@ def _record(number: int, batch: SourceBatch, job: _Job, enforced: Enforced) -> B
         rows=batch.records_read,
         admitted=enforced.admitted.num_rows,
         cursor_after=batch.cursor,
-        max_updated_at=newest,
+        max_updated_at=_newest(batch, job, enforced),
         not_scanned=enforced.not_scanned,
         unknown_columns=enforced.unknown_columns,
         created_subjects=enforced.created_subjects,
