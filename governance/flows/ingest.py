@@ -69,6 +69,8 @@ class Ingest:
         """
         if step is not None and step not in STEPS:
             raise UserError(f"a step is one of {', '.join(STEPS)}")
+        if run_id is None and step not in (None, STEPS[0]):
+            raise UserError(f"step {step} needs {STEPS[0]} first: name the run that it goes on with (--run)")
         with self.runs.hold(dataset.id, plan.version, self.actor, run_id) as held:
             run = held
             actions: dict[str, Callable[[], dict[str, int]]] = {
@@ -101,9 +103,8 @@ class Ingest:
     def _require_before(self, run: Run, name: str, alone: str | None) -> None:
         missing = [s for s in STEPS[: STEPS.index(name)] if s not in run.done]
         if missing and alone is not None:
-            raise UserError(
-                f"step {name} of run {run.id} needs {missing[0]} first: kasbah ingest … --step {missing[0]}"
-            )
+            again = f"kasbah ingest … --run {run.id} --step {missing[0]}"
+            raise UserError(f"step {name} of run {run.id} needs {missing[0]} first: {again}")
 
     def _take(self, run: Run, name: str, action: Callable[[], dict[str, int]]) -> None:
         """One step: begun, done or failed on record, and in the ledger."""
