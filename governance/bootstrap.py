@@ -27,7 +27,7 @@ from governance.audit.ledger import check_not_rolled_back
 from governance.contracts.load import Datasets, load_folder
 from governance.contracts.types import Dataset, Role, Source
 from governance.enforcement.plan import EnforcementPlan, compile_plan
-from governance.errors import SettingsError
+from governance.errors import SettingsError, UserError
 from governance.flows.enforcing import Enforcing
 from governance.flows.ingest import Ingest, Report
 from governance.flows.keyring import LeasedKeys
@@ -163,6 +163,8 @@ class Services:
     def replay(self, dataset: Dataset, selection: Selection) -> Report:
         """Enforce held rows again, under today's contract; what is admitted is gated and published."""
         chosen = [s for s in dataset.sources if selection.source in (None, s.name)]
+        if not chosen:
+            raise UserError(f"{dataset.id} has no source {selection.source}: there is nothing to replay from it")
 
         def held(source: Source) -> SourceReader:
             rows = replace(selection, source=source.name)
