@@ -9,10 +9,10 @@ from typing import Protocol
 import pyarrow as pa
 
 from governance.enforcement.plan import EnforcementPlan
-from governance.errors import KasbahError
+from governance.errors import UserError
 
 
-class StagingLostError(KasbahError):
+class StagingLostError(UserError):
     """Rows that were staged are gone, as after a crash of the database server. Nothing was published: a new run reads
     the sources again from the last watermark."""
 
