@@ -174,5 +174,6 @@ def _sum(totals: dict[str, dict[str, int]]) -> dict[str, int]:
 
 
 def _verdict(result: RuleResult) -> str:
-    count = f" ({result.unexpected} rows)" if result.unexpected is not None else ""
+    what = "keys that stand more than once" if result.rule == "unique" else "rows"
+    count = f" ({what}: {result.unexpected})" if result.unexpected is not None else ""
     return f"rule {result.name} [{result.rule}] failed{count}{': ' + result.detail if result.detail else ''}"
