@@ -67,11 +67,11 @@ def test_a_row_that_fails_again_is_held_once_for_its_new_reason_and_no_longer(cl
 
 
 def test_rows_that_lack_what_is_required_stay_and_stop_nothing(club: Club) -> None:
-    """No row of the replay has the column, which in a file would be a fault of the file."""
-    club.write(visit(1), visit(2, seen_on=None))
-    club.load()
+    """No row of the replay has the column, which in a table would be a fault of the table."""
+    club.insert(visit(1), visit(2, seen_on=None))
+    club.load("visits_sql")
     assert club.reasons() == [(1, "required", "seen_on")]
-    assert club.replay().totals["visits_csv"]["quarantined"] == 1
+    assert club.replay().totals["visits_sql"]["quarantined"] == 1
     assert club.reasons() == [(1, "required", "seen_on")]
 
 
