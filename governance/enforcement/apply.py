@@ -145,7 +145,7 @@ def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str
     not_scanned = []
     for columns in (clear, work.reading.unknown):  # apart: an unknown column may be called as a field is
         known = columns is clear
-        answers = scanner.scan(columns, declared) if columns else {}
+        answers = scanner.scan(columns, plan.scan, declared) if columns else {}
         for name in columns:
             answer = answers.get(name)
             if answer is None:

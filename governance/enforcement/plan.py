@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from governance.contracts.types import Contract, Dataset, Field, LogicalType, Protect, Scan
 from governance.errors import ContractError
+from governance.pii.scanner import ScanPlan
 
 SOURCE, PART, POSITION, VERSION = "kasbah_source", "kasbah_part", "kasbah_position", "kasbah_contract"
 """Columns that every governed row carries: where it came from and the contract version that let it through."""
@@ -122,6 +123,7 @@ class EnforcementPlan:
     scanned: tuple[str, ...]
     admit_unscanned: tuple[str, ...]
     quarantine_days: int = 30
+    scan: ScanPlan = field(default_factory=ScanPlan)
 
     def column(self, field_id: str) -> ColumnPlan:
         """The plan of one field."""

@@ -1,12 +1,15 @@
 """The scanner's Protocol and its four outcomes. Findings name the field and the entity, never the text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+Mask = npt.NDArray[np.bool_]
 
 
 class ScanOutcome(StrEnum):
@@ -18,9 +21,64 @@ class ScanOutcome(StrEnum):
     CANNOT_TELL = "cannot-tell"
 
 
+class Band(StrEnum):
+    """How sure a finding is: its score from 0.75 on is high, from 0.5 on medium."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @classmethod
+    def of(cls, score: float) -> "Band":
+        """The band of a score from 0 to 1."""
+        return cls.HIGH if score >= 0.75 else cls.MEDIUM if score >= 0.5 else cls.LOW
+
+
+@dataclass(frozen=True)
+class FieldScan:
+    """How the cells of one column are searched.
+
+    `text` adds the row's own declared values and names to the patterns; `context` are the words that speak for an
+    entity (the field's name and description); with `redact` the scanner gives the cells back with each found span
+    replaced by its entity's tag.
+    """
+
+    field: str
+    text: bool = True
+    redact: bool = False
+    context: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """What a dataset's cells are searched for: pure data, compiled from its contract.
+
+    `entities` are Presidio's names, empty for all those that the `countries` (ISO 3166-1 alpha-2, lower case; empty
+    for all) leave. A match counts from its entity's score in `thresholds` on, else from `threshold` on. A column that
+    is not in `fields` is one that nobody declared: it is searched for patterns.
+    """
+
+    entities: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    threshold: float = 0.4
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    fields: tuple[FieldScan, ...] = ()
+
+    def of(self, name: str) -> FieldScan:
+        """How this column is searched."""
+        return next((f for f in self.fields if f.field == name), FieldScan(name, text=False))
+
+    def least(self, entity: str) -> float:
+        """The least score that counts for an entity."""
+        return self.thresholds.get(entity, self.threshold)
+
+
 @dataclass(frozen=True)
 class Finding:
-    """How many cells of a field answered so: `entity` and `band` (low, medium, high) are empty for cannot-tell."""
+    """How many cells of a field answered so: `entity` and `band` are empty for cannot-tell.
+
+    A cell in which several entities were found counts once for each.
+    """
 
     field: str
     outcome: ScanOutcome
@@ -31,19 +89,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class ScannedColumn:
-    """The scan of one column: `undeclared` and `cannot_tell` are boolean masks, one value a row."""
+    """The scan of one column: `undeclared` and `cannot_tell` are boolean masks, one value a row.
 
-    undeclared: np.ndarray
-    cannot_tell: np.ndarray
+    `redacted`, where the column's plan says `redact` and something was found, is the column with the found spans
+    replaced; the rows whose spans were all replaced are not in `undeclared`.
+    """
+
+    undeclared: Mask
+    cannot_tell: Mask
     findings: tuple[Finding, ...]
+    redacted: pa.Array | None = None
 
 
 class Scanner(Protocol):
-    """Looks at every cell of the columns that are to be stored in clear."""
+    """Looks at every cell of the columns that are to be stored in clear. Safe from several threads."""
 
-    def scan(self, columns: Mapping[str, pa.Array], declared: Mapping[str, pa.Array]) -> dict[str, ScannedColumn]:
-        """Scan `columns` (field id -> values); `declared` holds the row's own personal values, to be found in its
-        free text.
+    def scan(
+        self, columns: Mapping[str, pa.Array], plan: ScanPlan, declared: Mapping[str, pa.Array]
+    ) -> dict[str, ScannedColumn]:
+        """Scan `columns` (field id -> values of any Arrow type); `declared` holds the row's own personal values (field
+        id -> values, as many rows), to be found in its free text. An answer for every column, always.
         """
         ...
 
@@ -51,9 +116,11 @@ class Scanner(Protocol):
 class CannotTell:
     """A scanner that has looked at nothing and says so: every cell that holds a value answers cannot-tell."""
 
-    def scan(self, columns: Mapping[str, pa.Array], declared: Mapping[str, pa.Array]) -> dict[str, ScannedColumn]:
+    def scan(
+        self, columns: Mapping[str, pa.Array], plan: ScanPlan, declared: Mapping[str, pa.Array]
+    ) -> dict[str, ScannedColumn]:
         """Every non-null cell is cannot-tell."""
-        del declared
+        del plan, declared
         return {field: self._unknown(field, values) for field, values in columns.items()}
 
     @staticmethod

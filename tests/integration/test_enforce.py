@@ -31,7 +31,7 @@ from governance.enforcement.seal import Unreadable, seal_unreadable
 from governance.errors import ContractError, KeyUnavailableError, TokenError
 from governance.flows.keyring import LeasedKeys
 from governance.flows.unsealing import unseal
-from governance.pii.scanner import CannotTell, Finding, ScannedColumn, Scanner, ScanOutcome
+from governance.pii.scanner import CannotTell, Finding, ScannedColumn, Scanner, ScanOutcome, ScanPlan
 from governance.protection import cells
 from governance.protection.epochs import Epochs
 from governance.protection.leases import Leases
@@ -419,7 +419,9 @@ class Finds:
         self.word, self.doubts, self.silent = word, doubts, silent
         self.seen: list[str] = []
 
-    def scan(self, columns: Mapping[str, pa.Array], declared: Mapping[str, pa.Array]) -> dict[str, ScannedColumn]:
+    def scan(
+        self, columns: Mapping[str, pa.Array], plan: ScanPlan, declared: Mapping[str, pa.Array]
+    ) -> dict[str, ScannedColumn]:
         self.seen += columns
         assert {"full_name", "email", "born_on"} <= set(declared)
         return {name: self._one(name, values) for name, values in columns.items() if name != self.silent}
