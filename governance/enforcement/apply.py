@@ -22,6 +22,7 @@ from governance.enforcement.verdict import Verdict
 from governance.errors import ContractError
 from governance.model.clock import Clock
 from governance.model.secret import Secret
+from governance.pii.counts import ColumnCounts
 from governance.pii.scanner import Finding, Scanner
 from governance.protection import cells
 from governance.protection.normalise import normalise
@@ -75,7 +76,7 @@ def enforce(
     _check_types(work)
     _check_rules(work)
     subjects = _resolve_subjects(work, keys)
-    findings, not_scanned = _scan(work, scanner)
+    findings, not_scanned, scanned = _scan(work, scanner)
     good = work.verdict.good & refused.good
     admitted = _protect(work, subjects, np.flatnonzero(good), threads)
     held = np.flatnonzero(work.verdict.bad & refused.good)
@@ -96,6 +97,7 @@ def enforce(
         possible_links=sum(r.possible_links for _, r in subjects),
         shared_aliases=sum(r.shared for _, r in subjects),
         not_scanned=not_scanned,
+        scanned=scanned,
     )
 
 
@@ -134,15 +136,16 @@ def _resolve_subjects(work: _Work, keys: Keys) -> list[tuple[SubjectPlan, Resolv
     return resolved
 
 
-def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """Search what is to be stored in clear, and the columns nobody declared. Returns findings and the columns not
-    scanned.
+def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str, ...], tuple[ColumnCounts, ...]]:
+    """Search what is to be stored in clear, and the columns nobody declared. Returns findings, the columns not scanned,
+    and what was searched.
     """
     plan = work.plan
     clear = {f: work.reading.values[f] for f in plan.scanned}
     declared = {f: work.reading.values[f] for s in plan.subjects for f in s.fields}
     findings: list[Finding] = []
     not_scanned = []
+    scanned: list[ColumnCounts] = []
     for columns in (clear, work.reading.unknown):  # apart: an unknown column may be called as a field is
         known = columns is clear
         answers = scanner.scan(columns, plan.scan, declared) if columns else {}
@@ -152,13 +155,14 @@ def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str
                 which = f"field {name}" if known else "a column that nobody declared"
                 raise ContractError(f"the scanner gave no answer for {which}: unknown is never a pass")
             findings += answer.findings
+            scanned.append(ColumnCounts.of(name, answer, declared=known))
             # Whatever onFinding says: until something redacts, a row with a finding is held.
             work.verdict.mark(answer.undeclared, Reason.FINDING, name if known else "unknown column")
             if name in plan.admit_unscanned or not known:
                 not_scanned += [name] if answer.cannot_tell.any() else []
             else:
                 work.verdict.mark(answer.cannot_tell, Reason.CANNOT_TELL, name)
-    return tuple(findings), tuple(not_scanned)
+    return tuple(findings), tuple(not_scanned), tuple(scanned)
 
 
 def _protect(

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
+from governance.pii.counts import ColumnCounts
 from governance.pii.scanner import Finding
 
 
@@ -57,7 +58,7 @@ REFUSED = pa.schema(
 
 @dataclass(frozen=True)
 class Enforced:
-    """What became of a batch: the three add up to its rows."""
+    """What became of a batch: the three add up to its rows. `scanned` has every column that was searched."""
 
     admitted: pa.RecordBatch
     quarantined: pa.RecordBatch
@@ -68,3 +69,4 @@ class Enforced:
     possible_links: int = 0
     shared_aliases: int = 0
     not_scanned: tuple[str, ...] = field(default=())
+    scanned: tuple[ColumnCounts, ...] = ()

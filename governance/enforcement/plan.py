@@ -17,6 +17,9 @@ from governance.pii.scanner import ScanPlan
 SOURCE, PART, POSITION, VERSION = "kasbah_source", "kasbah_part", "kasbah_position", "kasbah_contract"
 """Columns that every governed row carries: where it came from and the contract version that let it through."""
 
+UNDECLARED_SHARE = 0.01
+"""Unless the contract says: single findings are held and go no further, a column of them is a mistake to mend first."""
+
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
     "int64": pa.int64(),
@@ -104,7 +107,8 @@ class EnforcementPlan:
     """Everything enforcement needs, and nothing else.
 
     `scanned` are the fields whose cells are searched because they are stored in clear; `admit_unscanned` names those
-    for which cannot-tell may pass: a stated gap, shown in every report.
+    for which cannot-tell may pass: a stated gap, shown in every report. `undeclared_share` (0 to 1) is what a column's
+    cells with undeclared personal data may be of those read, before the scan gate blocks publication.
     """
 
     dataset: str
@@ -124,6 +128,7 @@ class EnforcementPlan:
     admit_unscanned: tuple[str, ...]
     quarantine_days: int = 30
     scan: ScanPlan = field(default_factory=ScanPlan)
+    undeclared_share: float = UNDECLARED_SHARE
 
     def column(self, field_id: str) -> ColumnPlan:
         """The plan of one field."""
