@@ -44,7 +44,8 @@ class Found:
 
     known: there is such an alias; then `subjects` (n, 16) holds its subject's id. shared: it stopped being an alias.
     suppressed: its person was erased and may not come back. `sealed`: the subjects of the deciding digests, once or
-    more.
+    more; `sealed_of` says by which row. `change` is a number that moves when anything of this stops being so for what
+    was known: a subject or an alias gone or sealed again, a digest shared or suppressed.
     """
 
     known: Mask
@@ -52,6 +53,8 @@ class Found:
     suppressed: Mask
     subjects: Bytes2D
     sealed: SealedRows
+    sealed_of: npt.NDArray[np.integer]
+    change: int
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from governance.protection.digests import DIGEST_BYTES, index_digests
 from governance.protection.epochs import Epochs
 from governance.protection.keytable import KeyTable
 from governance.protection.people import People
+from governance.protection.recent import RecentAliases
 from governance.protection.subject_store import MovedError, NewSubjects, SealedRows, SubjectStore
 
 _TRIES = 50
@@ -62,6 +63,7 @@ class Subjects:
 
     def __init__(self, store: SubjectStore, epochs: Epochs, clock: Clock, threads: int = 1) -> None:
         self._store = store
+        self._recent = RecentAliases(store)
         self._epochs = epochs
         self._clock = clock
         self._threads = threads
@@ -195,7 +197,7 @@ class _Work:
     def attempt(self) -> Resolved:
         """Look everything up, then decide rank by rank. Raises MovedError to be called again."""
         batch = self.batch
-        found = self.store.find(self.entity, self.digests, batch.deciding, self.subjects._clock())
+        found = self.subjects._recent.find(self.entity, self.digests, batch.deciding, self.subjects._clock())
         people = People(found)
         subject = np.full(batch.rows, -1, np.int64)
         suppressed = np.zeros(batch.rows, bool)

@@ -74,6 +74,14 @@ tombstones = sa.Table(
 )
 sa.Index("tombstone_expiry", tombstones.c.expires_at)
 
+subject_change = sa.Table(
+    "subject_change",
+    metadata,
+    sa.Column("single", sa.Boolean, sa.CheckConstraint("single", name="subject_change_one_row"), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+"""One row. Triggers move the number, whoever changes something."""
+
 _ROOM = sa.text("SET LOCAL work_mem = '64MB'")
 """For the batch's hash tables, which would else be split over files."""
 _SEALED_ROW = (("id", (np.uint8, ID)), ("epoch", ">i4"), ("sealed", (np.uint8, SEALED)))
@@ -98,9 +106,8 @@ class PostgresSubjects:
         given = PackedRows(digest=digests[order])
         with writing(self._engine) as connection:
             connection.execute(_ROOM)
-            known, gone = connection.execute(
-                sa.select(_known(given, deciding).scalar_subquery(), _gone(given, entity, now).scalar_subquery())
-            ).one()
+            asked = (_known(given, deciding), _gone(given, entity, now), sa.select(subject_change.c.number))
+            known, gone, change = connection.execute(sa.select(*(one.scalar_subquery() for one in asked))).one()
         rows = unpacked(known, ("row", ">i4"), ("shared", "?"), *_SEALED_ROW)
         place = order[rows["row"]]
         found, count = np.zeros(len(digests), bool), len(digests)
@@ -110,7 +117,8 @@ class PostgresSubjects:
         shared[place] = rows["shared"]
         ids[place] = rows["id"]
         suppressed[order[unpacked(gone, ("row", ">i4"))["row"]]] = True
-        return Found(found, shared, suppressed, ids, _sealed(rows[rows["row"] < deciding]))
+        whole = rows["row"] < deciding
+        return Found(found, shared, suppressed, ids, _sealed(rows[whole]), place[whole], change)
 
     def create(self, new: NewSubjects, digests: Bytes2D, subjects: Bytes2D) -> Created:
         """See `SubjectStore.create`."""
