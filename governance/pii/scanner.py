@@ -40,22 +40,28 @@ class FieldScan:
 
     `text` adds the row's own declared values and names to the patterns; `context` are the words that speak for an
     entity (the field's name and description); with `redact` the scanner gives the cells back with each found span
-    replaced by its entity's tag.
+    replaced by its entity's tag. An entity in `declared` is one that the contract declares for this very field: a cell
+    that holds it and no other is declared.
     """
 
     field: str
     text: bool = True
     redact: bool = False
     context: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ScanPlan:
     """What a dataset's cells are searched for: pure data, compiled from its contract.
 
-    `entities` are Presidio's names, empty for all those that the `countries` (ISO 3166-1 alpha-2, lower case; empty
-    for all) leave. A match counts from its entity's score in `thresholds` on, else from `threshold` on. A column that
-    is not in `fields` is one that nobody declared: it is searched for patterns.
+    `entities` are Presidio's names; `countries` are ISO 3166-1 alpha-2, lower case. Entities alone: these, whatever
+    their country. Countries alone: what belongs to no country, and all that Presidio has for these. Both: of these
+    entities those that belong to no country or to one of these. Neither: what belongs to no country, and what Presidio
+    enables by itself (a few of the United States and the United Kingdom). A match counts from its entity's score in
+    `thresholds` on, else from `threshold` on. A column that is not in `fields` is one that nobody declared: it is
+    searched for patterns. `own` gives the entity of each declared personal field (field id -> entity), by which the
+    row's own values are called where its free text holds them.
     """
 
     entities: tuple[str, ...] = ()
@@ -63,6 +69,7 @@ class ScanPlan:
     threshold: float = 0.4
     thresholds: Mapping[str, float] = field(default_factory=dict)
     fields: tuple[FieldScan, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, name: str) -> FieldScan:
         """How this column is searched."""
