@@ -35,7 +35,7 @@ from governance.flows.replay import ReplayReader
 from governance.flows.review import Review
 from governance.flows.source import SourceReader
 from governance.model.clock import Clock, system_clock
-from governance.pii.scanner import CannotTell
+from governance.pii.scanner import CannotTell, Scanner
 from governance.protection.epochs import Epochs
 from governance.protection.keyservice import KeyService
 from governance.protection.leases import Leases
@@ -147,6 +147,11 @@ class Services:
         return ParquetLake(self.settings.lake)
 
     @cached_property
+    def scanner(self) -> Scanner:
+        """What looks for undeclared personal data."""
+        return CannotTell()
+
+    @cached_property
     def review(self) -> Review:
         """What people do with quarantined rows."""
         return Review(
@@ -182,7 +187,7 @@ class Services:
             runs=self.runs,
             warehouse=self.warehouse,
             keyring=self.keyring,
-            scanner=CannotTell(),
+            scanner=self.scanner,
             clock=self.clock,
             open_source=reader,
             threads=self.settings.threads,
