@@ -1,7 +1,7 @@
 """`kasbah ingest DATASET`: load a dataset from its sources, governed."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -11,12 +11,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from governance.bootstrap import Services
 from governance.cli.terminal import console
 from governance.contracts.types import Dataset, Source
 from governance.errors import UserError
+from governance.flows.findings import percent
 from governance.flows.ingest import Report
+from governance.flows.runs import STEPS
+from governance.pii.counts import ColumnCounts
 
 _NAMES = 20
 _OUTCOMES = ("rows", "admitted", "quarantined", "refused")
@@ -26,7 +30,7 @@ def ingest(
     dataset: Annotated[str, typer.Argument(help="A dataset, such as store.orders.")],
     source: Annotated[list[str] | None, typer.Option(help="Only this source of the contract (repeatable).")] = None,
     run: Annotated[str | None, typer.Option(help="Resume this run instead of beginning one.")] = None,
-    step: Annotated[str | None, typer.Option(help="Only this step: enforce, quality_gate, publish or purge.")] = None,
+    step: Annotated[str | None, typer.Option(help=f"Only this step: {', '.join(STEPS)}.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Read, enforce, stage, gate and publish a dataset. A gate that blocks leaves the last version readable."""
@@ -87,6 +91,7 @@ def show(report: Report) -> None:
     table.add_row("together", *(f"{value:,}" for value in sums))
     out.print(table)
     _show_reasons(out, report)
+    show_findings(out, report.scanned)
     _show_gate(out, report)
     _show_publication(out, report)
     if report.not_scanned:
@@ -110,6 +115,19 @@ def _show_reasons(out: Console, report: Report) -> None:
     for name, value in sorted(reasons.items(), key=lambda item: -item[1]):
         outcome, _, reason = name.partition(".")
         out.print(f"  {outcome} for {reason}: {value:,}")
+
+
+def show_findings(out: Console, columns: Sequence[ColumnCounts]) -> None:
+    """What a scan found, a line a column and entity; nothing where nothing was found."""
+    table = Table("column", "cells", "undeclared", "share", "found", "band", "cells with it", title="scan")
+    for one in columns:
+        for n, found in enumerate(one.findings):
+            shared = (f"{one.cells:,}", f"{one.undeclared:,}", percent(one.share)) if n == 0 else ("", "", "")
+            name = one.field if one.declared else f"{one.field} (nobody declared it)"
+            words = (found.entity or str(found.outcome), found.band, f"{found.count:,}")
+            table.add_row(Text(name if n == 0 else ""), *shared, *map(Text, words))
+    if table.row_count:
+        out.print(table)
 
 
 def _show_gate(out: Console, report: Report) -> None:

@@ -1,11 +1,11 @@
-"""A batch load: enforce -> quality_gate -> publish -> purge. Each step can be called alone and resumed.
+"""A batch load: enforce -> scan_gate -> quality_gate -> publish -> purge. Each step can be called alone and resumed.
 
 Write, audit, publish: rows are staged governed, gates judge the table as it would look, and one warehouse transaction
 publishes. Until then the last good version stays readable.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from governance.audit.ledger import Ledger
@@ -13,17 +13,19 @@ from governance.audit.records import Record
 from governance.contracts.types import Dataset, Source
 from governance.enforcement.plan import EnforcementPlan
 from governance.errors import GateError, KasbahError, UserError
+from governance.flows import findings, scan_gate
 from governance.flows.enforcing import Enforcing, Progress
 from governance.flows.runs import STEPS, Run, RunStore
 from governance.flows.stores import Lake, Merged, Publication, QualityGate, RuleResult, Warehouse
 from governance.model.clock import Clock
+from governance.pii.counts import ColumnCounts
 
 _ORPHAN_AGE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run came to: rows by source and outcome, the merge, the gate's verdicts."""
+    """What a run came to: rows by source and outcome, what was searched and found, the merge, the gate's verdicts."""
 
     run: str
     dataset: str
@@ -33,10 +35,11 @@ class Report:
     publication: Publication | None
     not_scanned: tuple[str, ...]
     unknown_columns: tuple[str, ...]
+    scanned: tuple[ColumnCounts, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values for `--json`."""
-        return asdict(self)
+        return asdict(replace(self, scanned=())) | {"scanned": findings.as_json(self.scanned)}
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Ingest:
             run = held
             actions: dict[str, Callable[[], dict[str, int]]] = {
                 "enforce": lambda: self._enforce(run, dataset, plan, sources, progress),
+                "scan_gate": lambda: self._scan_gate(run, plan),
                 "quality_gate": lambda: self._gate(run, plan),
                 "publish": lambda: self._publish(run, dataset, plan),
                 "purge": lambda: self._purge(run, plan),
@@ -98,6 +102,7 @@ class Ingest:
             publication=self.warehouse.publication(run.id),
             not_scanned=self.runs.not_scanned(run.id),
             unknown_columns=self.runs.unknown_columns(run.id),
+            scanned=self.runs.scanned(run.id),
         )
 
     def _require_before(self, run: Run, name: str, alone: str | None) -> None:
@@ -131,6 +136,10 @@ class Ingest:
     ) -> dict[str, int]:
         self.enforcing.run(run.id, dataset, plan, sources, progress)
         return _sum(self.runs.totals(run.id))
+
+    def _scan_gate(self, run: Run, plan: EnforcementPlan) -> dict[str, int]:
+        searched, whole = self.runs.scanned(run.id), self.runs.scanned(run.id, replayed=False)
+        return scan_gate.judge(run.id, plan, self.runs.totals(run.id), searched, whole)
 
     def _gate(self, run: Run, plan: EnforcementPlan) -> dict[str, int]:
         merged = self.warehouse.merge(run.id, plan)

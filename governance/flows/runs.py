@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from governance.errors import KasbahError
 from governance.flows.stores import LakeFile, Publication, RuleResult
+from governance.pii.counts import ColumnCounts
 
-STEPS = ("enforce", "quality_gate", "publish", "purge")
+STEPS = ("enforce", "scan_gate", "quality_gate", "publish", "purge")
 """The steps of a batch load, in order."""
 
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
@@ -76,7 +77,8 @@ class BatchRecord:
     """What became of one batch: `rows` records read from `part` of `source`, at positions from `first_position` on.
 
     `number` is the batch's number in the run's staging. `cursor_after` is where an API goes on. `quarantined` and
-    `refused` are counts by reason; the store fills them in from the rows that it is given with the record.
+    `refused` are counts by reason; the store fills them in from the rows that it is given with the record. `scanned`
+    is given to be recorded, and read through `RunStore.scanned`.
     """
 
     number: int
@@ -94,6 +96,7 @@ class BatchRecord:
     shared_aliases: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    scanned: tuple[ColumnCounts, ...] = ()
 
 
 class RunStore(Protocol):
@@ -169,6 +172,10 @@ class RunStore(Protocol):
         """The columns that some batch had and the contract doesn't, sorted. See `column_names`."""
         ...
 
+    def scanned(self, run: str, *, replayed: bool = True) -> tuple[ColumnCounts, ...]:
+        """What the run's scans came to, by column; without the batches of a replay unless `replayed`."""
+        ...
+
     def watermarks(self, run: str) -> dict[str, datetime]:
         """The newest `updated_at` that the run admitted, by source."""
         ...
@@ -210,4 +217,9 @@ def column_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names of columns fit for a report, sorted. A key of a JSON object may itself be data (an address, a number), so a
     name with an unusual sign, over 63 signs or with six digits on end is only said to be there.
     """
-    return tuple(sorted({name if _COLUMN_NAME.fullmatch(name) else _ODD_NAME for name in names}))
+    return tuple(sorted({column_name(name) for name in names}))
+
+
+def column_name(name: str) -> str:
+    """One of them."""
+    return name if _COLUMN_NAME.fullmatch(name) else _ODD_NAME

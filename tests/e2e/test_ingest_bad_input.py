@@ -286,7 +286,7 @@ def test_an_api_that_is_not_there_is_to_be_tried_later(standing: Standing) -> No
     [
         (("ingest", "store.ordres"), "Did you mean 'store.orders'"),
         (("ingest", "store.orders", "--source", "orders_cvs"), "orders_csv"),
-        (("ingest", "store.orders", "--step", "publsh"), "enforce, quality_gate, publish, purge"),
+        (("ingest", "store.orders", "--step", "publsh"), "enforce, scan_gate, quality_gate, publish, purge"),
         (("ingest", "store.orders", "--step", "publish"), "needs enforce first"),
         (("ingest", "store.orders", "--run", "../../etc"), "has the form"),
         (("quarantine", "show", "store.orders", "orders_csv", "orders.csv", "1"), "terminal only"),

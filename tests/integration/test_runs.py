@@ -111,7 +111,7 @@ def test_a_failed_step_says_what_kind_of_error_and_can_be_taken_again(store: Pos
         store.begin_step(run.id, "quality_gate")
         store.fail_step(run.id, "quality_gate", "blocked")
     blocked = store.get(run.id)
-    assert blocked.state is State.BLOCKED and blocked.steps[1].state is State.BLOCKED
+    assert blocked.state is State.BLOCKED and blocked.steps[2].state is State.BLOCKED
     assert blocked.done == {"enforce"}
 
 

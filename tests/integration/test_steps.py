@@ -39,14 +39,15 @@ def states(club: Club, run: str) -> list[State]:
 def test_each_step_can_be_called_alone_in_its_order(club: Club) -> None:
     run = club.load(step="enforce").run
     assert club.staged(run) == 5 and club.table() == [] and club.reasons() == [(5, "rule", "sport")]
+    club.load(run=run, step="scan_gate")
     club.load(run=run, step="quality_gate")
     assert club.table() == []
     done = club.load(run=run, step="publish")
     assert [row[0] for row in club.table()] == [f"V{n}" for n in range(5)]
     assert done.publication is not None and done.publication.merged.new == 5
-    assert states(club, run) == [State.DONE] * 3 + [State.PENDING]
+    assert states(club, run) == [State.DONE] * 4 + [State.PENDING]
     last = club.load(run=run, step="purge")
-    assert states(club, run) == [State.DONE] * 4 and club.staged(run) == 0
+    assert states(club, run) == [State.DONE] * 5 and club.staged(run) == 0
     assert last.totals == {
         "visits_csv": {"rows": 6, "admitted": 5, "quarantined": 1, "quarantined.rule": 1, "refused": 0}
     }
@@ -56,7 +57,7 @@ def test_each_step_can_be_called_alone_in_its_order(club: Club) -> None:
 def test_a_later_step_before_an_earlier_one_is_refused(club: Club, step: str) -> None:
     with pytest.raises(UserError, match=f"step {step} of run {RUN} needs enforce first.*--run {RUN} --step enforce"):
         club.load(run=RUN, step=step)
-    assert states(club, RUN) == [State.PENDING] * 4
+    assert states(club, RUN) == [State.PENDING] * 5
     assert club.load(run=RUN).publication is not None, "the run is none the worse for it"
 
 
@@ -68,13 +69,16 @@ def test_a_later_step_without_a_run_begins_none(club: Club) -> None:
 
 def test_each_step_waits_for_the_one_right_before(club: Club) -> None:
     club.load(run=RUN, step="enforce")
+    with pytest.raises(UserError, match=r"step publish .* needs scan_gate first"):
+        club.load(run=RUN, step="publish")
+    club.load(run=RUN, step="scan_gate")
     with pytest.raises(UserError, match=r"step publish .* needs quality_gate first"):
         club.load(run=RUN, step="publish")
     assert club.table() == []
 
 
 def test_a_step_that_there_is_not_is_named_with_those_there_are(club: Club) -> None:
-    with pytest.raises(UserError, match="enforce, quality_gate, publish, purge"):
+    with pytest.raises(UserError, match="enforce, scan_gate, quality_gate, publish, purge"):
         club.load(step="lineage")
 
 
@@ -100,7 +104,7 @@ def test_a_blocked_gate_keeps_the_old_version_and_names_rule_and_count(club: Clu
         ) as raised:
             club.load(run=RUN)
         assert "T1" not in str(raised.value).replace("T100000", "")
-        assert states(club, RUN) == [State.DONE, State.BLOCKED, State.PENDING, State.PENDING]
+        assert states(club, RUN) == [State.DONE, State.DONE, State.BLOCKED, State.PENDING, State.PENDING]
         assert club.rows_as_written() == before
     with pytest.raises(UserError, match="needs quality_gate first"):
         club.load(run=RUN, step="publish")

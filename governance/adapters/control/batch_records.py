@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from governance.adapters.control.bulk import copy_in
 from governance.adapters.control.quarantine import PostgresQuarantine, check_places, incoming, quarantine
 from governance.adapters.control.run_tables import batches, incoming_refused, refused_positions
+from governance.adapters.control.scan_tables import batch_scans, replace_counts
 from governance.errors import ConflictError
 from governance.flows.runs import BatchRecord, UncountedError, column_names
 
@@ -51,6 +52,7 @@ class BatchWriter:
         if before is not None:
             self._drop_leftovers(connection, before)
         self._upsert(connection, batch, outcomes, first, last)
+        replace_counts(connection, batch_scans, {"run": self.run, "number": batch.number}, batch.scanned)
 
     def _before(self, connection: sa.Connection, batch: BatchRecord, first: int, last: int) -> sa.Row[Any] | None:
         """The batch as it was recorded under this number before. ConflictError where another covers its positions."""

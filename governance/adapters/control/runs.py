@@ -14,10 +14,12 @@ from governance.adapters.control.bulk import writing
 from governance.adapters.control.dataset_lock import lock_dataset
 from governance.adapters.control.quarantine import PostgresQuarantine
 from governance.adapters.control.run_tables import batches, manifest, rules, runs, steps, watermarks
+from governance.adapters.control.scan_tables import batch_scans, read_counts
 from governance.errors import ConflictError, UserError
 from governance.flows.runs import STEPS, BatchRecord, Run, State, Step, is_run_id, new_run_id
 from governance.flows.stores import LakeFile, Publication, RuleResult
 from governance.model.clock import Clock
+from governance.pii.counts import ColumnCounts, together
 
 _BLOCKED = "blocked"
 
@@ -149,6 +151,16 @@ class PostgresRuns:
     def unknown_columns(self, run: str) -> tuple[str, ...]:
         """See `RunStore.unknown_columns`."""
         return tuple(sorted({name for batch in self.done_batches(run) for name in batch.unknown_columns}))
+
+    def scanned(self, run: str, *, replayed: bool = True) -> tuple[ColumnCounts, ...]:
+        """See `RunStore.scanned`."""
+        found = sa.select(batch_scans).join(
+            batches, sa.and_(batches.c.run == batch_scans.c.run, batches.c.number == batch_scans.c.number)
+        )
+        chosen = found.where(batch_scans.c.run == run, sa.or_(sa.literal(replayed), batches.c.positions.is_(None)))
+        with writing(self._engine) as connection:
+            rows = connection.execute(chosen.order_by(batch_scans.c.number, batch_scans.c.ordinal))
+            return together(read_counts(row) for row in rows)
 
     def watermarks(self, run: str) -> dict[str, datetime]:
         """See `RunStore.watermarks`."""
