@@ -1,0 +1,142 @@
+"""The Scanner on Presidio: a detector for each field, the search over distinct values, and their answers by row."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from presidio_analyzer import EntityRecognizer, PatternRecognizer
+from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+
+from governance.adapters.presidio.analysis import Asked, PresidioDetector, boosted, part_of, supported
+from governance.adapters.presidio.recognisers import recognisers_of
+from governance.pii.columns import Tools, scan_column
+from governance.pii.names import Names
+from governance.pii.scanner import FieldScan, ScannedColumn, ScanPlan
+from governance.pii.search import Mask, Memory
+from governance.pii.spans import Spans
+
+
+def condition_of(recogniser: EntityRecognizer) -> None:
+    """Every text is given to the recogniser."""
+    del recogniser
+
+
+def met(conditions: Sequence[Any], texts: pa.Array) -> list[Mask]:
+    """Every text meets every condition."""
+    return [np.ones(len(texts), dtype=bool) for _ in conditions]
+
+
+def find_own(column: pa.Array, declared: Mapping[str, pa.Array], entities: Mapping[str, str]) -> Spans:
+    """Nothing."""
+    del column, declared, entities
+    return Spans.none()
+
+
+_Key = tuple[Any, ...]
+_DATE, _DATE_SCORE = "DATE_TIME", 0.6
+"""Presidio's entity of dates, and the score it gives one that is written as ISO 8601."""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A detector and what it remembers."""
+
+    detector: PresidioDetector
+    memory: Memory
+
+
+class PresidioScanner:
+    """Looks at every cell, with Presidio's recognisers as the plan chooses them (see `recognisers`).
+
+    A cell that takes longer than `limit_seconds` is cannot-tell. `names` finds people in free text; without it a text
+    that holds a letter is cannot-tell. Safe from several threads.
+    """
+
+    def __init__(self, limit_seconds: float = 1.0, names: Names | None = None) -> None:
+        self._limit = limit_seconds
+        self._names = names
+        self._ready: dict[_Key, _Ready] = {}
+        self._chosen: dict[_Key, list[EntityRecognizer]] = {}
+        self._lock = Lock()
+
+    def scan(
+        self, columns: Mapping[str, pa.Array], plan: ScanPlan, declared: Mapping[str, pa.Array]
+    ) -> dict[str, ScannedColumn]:
+        """An answer for every column. Raises ContractError where the plan asks for what nothing can find."""
+        answers = {}
+        for name, column in columns.items():
+            field = plan.of(name)
+            ready = self._for(plan, field)
+            tools = Tools(ready.detector, ready.memory, met, find_own, self._names, _moment(plan))
+            answers[name] = scan_column(column, field, plan, declared, tools)
+        return answers
+
+    def _for(self, plan: ScanPlan, field: FieldScan) -> _Ready:
+        chosen = self._recognisers(plan)
+        speaking = tuple(supported(r, field.context) for r in chosen)
+        key = (plan.entities, plan.countries, plan.threshold, tuple(sorted(plan.thresholds.items())), speaking)
+        with self._lock:
+            if key not in self._ready:
+                self._ready[key] = _Ready(detector_of(chosen, speaking, plan, self._limit), Memory())
+            return self._ready[key]
+
+    def _recognisers(self, plan: ScanPlan) -> list[EntityRecognizer]:
+        key = (plan.entities, plan.countries)
+        with self._lock:
+            if key not in self._chosen:
+                self._chosen[key] = recognisers_of(plan)
+            return self._chosen[key]
+
+
+def _moment(plan: ScanPlan) -> tuple[str, float] | None:
+    """Every date is a finding where the plan asks for dates by name; else a date's own column says what it holds."""
+    if _DATE not in plan.entities or plan.least(_DATE) > _DATE_SCORE:
+        return None
+    return _DATE, _DATE_SCORE
+
+
+def detector_of(
+    recognisers: Sequence[EntityRecognizer],
+    speaking: Sequence[bool],
+    plan: ScanPlan,
+    seconds: float,
+    condition: Callable[[EntityRecognizer], Any] = condition_of,
+) -> PresidioDetector:
+    """A detector of these recognisers; `speaking` says for which the field's words speak.
+
+    A pattern that can't reach its entity's least score, however its match is checked, is left out: nothing it could
+    find would count.
+    """
+    asked, conditions = [], []
+    for recogniser, speaks in zip(recognisers, speaking, strict=True):
+        entity = recogniser.supported_entities[0]
+        counting = _counting(recogniser, speaks, plan.least(entity))
+        if counting is not None:
+            asked.append(Asked(part_of(counting), entity, speaks, plan.least(entity)))
+            conditions.append(condition(counting))
+    return PresidioDetector(asked, conditions, seconds)
+
+
+def _counting(recogniser: Any, speaks: bool, least: float) -> Any:
+    """The recogniser with those of its patterns whose matches can count, None where there are none."""
+
+    def reaches(score: float) -> bool:
+        return (boosted(score) if speaks else score) >= least
+
+    if isinstance(recogniser, PhoneRecognizer):
+        return recogniser if reaches(recogniser.SCORE) else None
+    kind = type(recogniser)
+    if not issubclass(kind, PatternRecognizer):
+        return recogniser
+    if kind.validate_result is not PatternRecognizer.validate_result:
+        return recogniser if reaches(1.0) else None
+    kept = [pattern for pattern in recogniser.patterns if reaches(pattern.score)]
+    if not kept:
+        return None
+    counting = copy.copy(recogniser)
+    counting.patterns = kept
+    return counting
