@@ -8,8 +8,7 @@ KasbahError
 │   └── GateError                a gate blocked publication; the old version stays readable
 ├── ProtectionError              a key or a cell refuses
 │   ├── KeyUnavailableError      no key: missing, destroyed, shredded or not ours
-│   ├── TokenError               a cell that is truncated, altered, or not of this origin
-│   └── SubjectRefusedError      an alias or pseudonym that may not be used
+│   └── TokenError               a cell that is truncated, altered, or not of this origin
 ├── AuditError                   the ledger, a head or the anchor doesn't verify (carries findings)
 │   └── RolledBackError          the control database is older than its anchor
 ├── LeaseExpiredError            a writer was too slow; it sends nothing
@@ -57,10 +56,6 @@ class KeyUnavailableError(ProtectionError):
 
 class TokenError(ProtectionError):
     """A cell that is truncated, altered, or not of the origin it is read as."""
-
-
-class SubjectRefusedError(ProtectionError):
-    """An alias or pseudonym that may not be used."""
 
 
 class AuditError(KasbahError):

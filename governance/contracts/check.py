@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from governance.contracts.check_fields import field_refusals
 from governance.contracts.check_origins import origin_refusals
 from governance.contracts.check_rules import rule_refusals
+from governance.contracts.check_scanning import scanning_refusals
 from governance.contracts.check_subjects import subject_refusals
 from governance.contracts.faults import at
 from governance.contracts.types import Contract, Dataset, Fault, Field, Line, Protect, Quality
@@ -24,7 +25,7 @@ def check(contract: Contract) -> list[Fault]:
     """Everything in one contract that would break a promise, in the order of the file; empty if nothing would."""
     faults = [*_identity(contract), *_roles(contract), *_datasets(contract)]
     for dataset in contract.datasets:
-        for refuse in (field_refusals, subject_refusals, origin_refusals, rule_refusals):
+        for refuse in (field_refusals, scanning_refusals, subject_refusals, origin_refusals, rule_refusals):
             faults += refuse(dataset)
     return sorted(faults, key=lambda fault: fault.where.line)
 

@@ -1,10 +1,10 @@
-"""Refusals of single fields: names, types, protection, scanning."""
+"""Refusals of single fields: names, types, protection."""
 
 import re
 from collections.abc import Iterator
 
 from governance.contracts.faults import of_field
-from governance.contracts.types import Dataset, Fault, Field, LogicalType, OnFinding, Protect, Scan
+from governance.contracts.types import Dataset, Fault, Field, LogicalType, Protect
 from governance.contracts.words import nearest
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
@@ -121,21 +121,6 @@ def _drop(_: Dataset, field: Field) -> Iterator[Fault]:
         yield of_field(field, term, "drop-required", "a field that is dropped can't be required or a key.")
 
 
-def _scan(_: Dataset, field: Field) -> Iterator[Fault]:
-    """A free text in which nobody looks for personal data; anything in which nobody looks at all."""
-    if field.protect not in (None, Protect.CLEAR) or field.reason is not None or field.scan is None:
-        return
-    if field.scan is Scan.NONE or (field.scan is Scan.PATTERN and field.is_free_text):
-        what = "a free text" if field.is_free_text else "a field that is stored in clear"
-        message = f"{what} with 'scan: {field.scan}' may hide personal data: scan text, or give a 'reason'."
-        yield of_field(field, "scan", "scan-weak", message)
-
-
-def _redact(_: Dataset, field: Field) -> Iterator[Fault]:
-    if field.on_finding is OnFinding.REDACT and field.logical_type is not LogicalType.STRING:
-        yield of_field(field, "onFinding", "redact-type", "only a text can be redacted: quarantine.")
-
-
 def _enum(_: Dataset, field: Field) -> Iterator[Fault]:
     if field.enum and field.logical_type not in _CODES:
         yield of_field(field, "enum", "enum-type", "only texts and whole numbers have an 'enum'.")
@@ -158,8 +143,6 @@ _REFUSALS = (
     _pseudonymise,
     _mask,
     _drop,
-    _scan,
-    _redact,
     _enum,
     _key_protection,
 )

@@ -7,6 +7,7 @@ from governance.contracts.fields import read_field
 from governance.contracts.node import Node, custom_properties
 from governance.contracts.periods import UNITS, period
 from governance.contracts.rules import read_quality
+from governance.contracts.scanning import read_scanning
 from governance.contracts.types import Dataset, Field, KeyRule, Quality, Source, Subject, SubjectKey, Topic
 from governance.contracts.words import DATASET_TERMS, LEGAL_BASES, SINKS, SUBJECT_TERMS, nearest
 
@@ -57,6 +58,7 @@ def read_dataset(node: Node, contract: str, feeds: Feeds, agreements: dict[str, 
         sinks=_sinks(given.get("sinks")),
         description=node.get("description") or "",
         topics=feeds.topics,
+        scanning=read_scanning(given.get("scanning")),
         lines=lines | {term: line for term, (_, line) in agreements.items()},
     )
 

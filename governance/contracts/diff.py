@@ -10,6 +10,7 @@ from dataclasses import replace
 from governance.contracts.change import Change, ChangeKind, breaking, compatible, weakening
 from governance.contracts.diff_fields import field_changes
 from governance.contracts.diff_persons import person_changes
+from governance.contracts.diff_scanning import scanning_changes
 from governance.contracts.faults import at
 from governance.contracts.types import Contract, Dataset, Line, Quality, Source
 
@@ -25,7 +26,7 @@ def diff(old: Contract, new: Contract) -> list[Change]:
             changes.append(breaking(dataset.where, "dataset-removed", f"the dataset '{schema}' is gone."))
             continue
         found = (*_dataset(dataset, after[schema]), *_fields(dataset, after[schema]))
-        found += tuple(person_changes(dataset, after[schema]))
+        found += (*person_changes(dataset, after[schema]), *scanning_changes(dataset, after[schema]))
         changes += [replace(one, dataset=schema) for one in found]
     for schema in after.keys() - before.keys():
         changes.append(compatible(after[schema].where, "dataset-added", f"the dataset '{schema}' is new."))

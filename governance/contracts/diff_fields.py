@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from governance.contracts.change import Change, breaking, compatible, weakening
+from governance.contracts.diff_scanning import field_scanning_changes
 from governance.contracts.faults import at
-from governance.contracts.types import Dataset, Field, OnFinding, Protect, Scan
+from governance.contracts.types import Dataset, Field, Protect
 
 _STRENGTH = (Protect.CLEAR, Protect.MASK, Protect.ENCRYPT, Protect.PSEUDONYMISE, Protect.DROP)
-_SCANS = (Scan.NONE, Scan.PATTERN, Scan.TEXT)
 _FLOORS = ("minimum", "exclusiveMinimum", "minLength")
 
 
@@ -17,7 +17,7 @@ def field_changes(old_set: Dataset, new_set: Dataset, old: Field, new: Field) ->
     yield from _shape(old, new)
     yield from _limits(old, new)
     yield from _protection(old, new)
-    yield from _scanning(old, new)
+    yield from field_scanning_changes(old, new)
     yield from _origin(old, new)
     owner = next((s.entity for s in old_set.subjects if old.id in s.fields), None)
     heirs = {s.entity for s in new_set.subjects if new.id in s.fields}
@@ -87,19 +87,6 @@ def _protection(old: Field, new: Field) -> Iterator[Change]:
         yield weakening(at(new, "pii"), "pii-removed", "it is no longer said to be personal data.", new.id)
     if old.reason and not new.reason:
         yield weakening(at(new, "reason"), "reason-removed", "the reason for the exception is gone.", new.id)
-
-
-def _scanning(old: Field, new: Field) -> Iterator[Change]:
-    if _SCANS.index(_scan(new)) < _SCANS.index(_scan(old)):
-        message = f"it is scanned by '{_scan(new)}' instead of '{_scan(old)}'."
-        yield weakening(at(new, "scan"), "scan-weakened", message, new.id)
-    if old.on_finding is OnFinding.QUARANTINE and new.on_finding is OnFinding.REDACT:
-        message = "a row in which something is found is stored, redacted, instead of held."
-        yield weakening(at(new, "onFinding"), "finding-weakened", message, new.id)
-
-
-def _scan(field: Field) -> Scan:
-    return field.scan or (Scan.TEXT if field.is_free_text else Scan.PATTERN)
 
 
 def _origin(old: Field, new: Field) -> Iterator[Change]:

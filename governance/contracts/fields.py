@@ -3,11 +3,12 @@
 import re
 from typing import Any
 
+from governance.contracts.entities import PII
 from governance.contracts.formats import is_form, pattern_fault, words_for
 from governance.contracts.node import Node, custom_properties
 from governance.contracts.rules import is_pattern, read_quality
-from governance.contracts.types import Derive, Field, LogicalType, OnFinding, Protect, Quality, Scan
-from governance.contracts.words import DERIVE_KINDS, FIELD_TERMS, PII, nearest
+from governance.contracts.types import Derive, Field, LogicalType, OnCannotTell, OnFinding, Protect, Quality, Scan
+from governance.contracts.words import DERIVE_KINDS, FIELD_TERMS, nearest
 
 _DATED = (LogicalType.DATE, LogicalType.TIMESTAMP)
 _ENFORCED_OPTIONS = {
@@ -53,6 +54,7 @@ def read_field(node: Node, system: str, sources: tuple[str, ...], key_position: 
         protect=_word(given.get("protect"), Protect),
         scan=_word(given.get("scan"), Scan),
         on_finding=_word(given.get("onFinding"), OnFinding) or OnFinding.QUARANTINE,
+        on_cannot_tell=_word(given.get("onCannotTell"), OnCannotTell) or OnCannotTell.QUARANTINE,
         source_names=_names(given.get("sourceNames"), sources),
         source_formats=formats,
         derive=_derive(given.get("derive")),

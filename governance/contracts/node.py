@@ -9,6 +9,8 @@ from governance.contracts.standard import field_of
 from governance.contracts.types import Fault
 from governance.contracts.words import nearest
 
+_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Node:
@@ -103,12 +105,19 @@ class Node:
         self.wrong(f"a whole number from {least} to {most}")
         return None
 
+    def share(self) -> float | None:
+        """A number from 0 to 1."""
+        if isinstance(self.value, int | float) and not isinstance(self.value, bool) and 0 <= self.value <= 1:
+            return float(self.value)
+        self.wrong("a number from 0 to 1")
+        return None
+
     def one_of(self, words: tuple[str, ...]) -> str | None:
         """A word of a closed set."""
         if isinstance(self.value, str) and self.value in words:
             return self.value
         hint = nearest(self.value, words) if isinstance(self.value, str) else None
-        self.fault("unknown-word", f"'{self.word}' is none of {', '.join(words)}.", hint)
+        self.fault("unknown-word", f"'{self.word}' is none of {_listed(words)}.", hint)
         return None
 
     def texts(self, *, blank: bool = False) -> tuple[str, ...]:
@@ -141,8 +150,13 @@ class Node:
         node = Node(self.document, (*self.place, key), self.value[key], self.faults)
         if key in terms:
             return node
-        node.fault("unknown-word", f"'{key}' is none of {', '.join(terms)}.", nearest(key, terms))
+        node.fault("unknown-word", f"'{key}' is none of {_listed(terms)}.", nearest(key, terms))
         return None
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    """A closed set, as far as a sentence can hold it."""
+    return ", ".join(words) if len(words) <= _SHOWN else f"{', '.join(words[:_SHOWN])} and {len(words) - _SHOWN} more"
 
 
 def custom_properties(node: Node, terms: tuple[str, ...], owner: str) -> dict[str, Node]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+UNDECLARED_SHARE = 0.01
+"""Unless the contract says: single findings are held and go no further, a column of them is a mistake to mend first."""
+
 
 class LogicalType(StrEnum):
     """The ODCS logical types."""
@@ -47,6 +50,13 @@ class OnFinding(StrEnum):
     REDACT = "redact"
 
 
+class OnCannotTell(StrEnum):
+    """What happens to a row with a cell of which nobody can tell whether it holds personal data."""
+
+    QUARANTINE = "quarantine"
+    ADMIT = "admit"
+
+
 class KeyRule(StrEnum):
     """How a key value is normalised before it is digested. A value that doesn't fit its rule is no alias."""
 
@@ -68,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Derive:
-    """One computation of the closed set: `age_in_years`, `email_domain`, `year`, `concat`, `constant`, `country_code`.
+    """One computation of the closed set: `age_in_years`, `email_domain`, `year`, `concat`, `constant`.
 
     `inputs` are field ids. `separator` is used by concat only. `value` by constant only.
     """
@@ -104,6 +114,7 @@ class Field:
     protect: Protect | None = None
     scan: Scan | None = None
     on_finding: OnFinding = OnFinding.QUARANTINE
+    on_cannot_tell: OnCannotTell = OnCannotTell.QUARANTINE
     source_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     source_formats: dict[str, tuple[str, ...]] = field(default_factory=dict)
     derive: Derive | None = None
@@ -119,6 +130,11 @@ class Field:
         """A string that neither an enum, nor a pattern, nor a reference makes a code."""
         coded = bool(self.enum) or "pattern" in self.options or bool(self.relationships)
         return self.logical_type is LogicalType.STRING and not coded
+
+    @property
+    def scanned_by(self) -> Scan:
+        """How its cells are searched: as the contract says, else free text as text, anything else for patterns."""
+        return self.scan or (Scan.TEXT if self.is_free_text else Scan.PATTERN)
 
 
 @dataclass(frozen=True)
@@ -217,6 +233,25 @@ class Topic:
 
 
 @dataclass(frozen=True)
+class Scanning:
+    """What a dataset's cells are searched for (see `entities.searched_for` for what none named means).
+
+    A match counts from its entity's score in `thresholds` on, else from `threshold` on (0 to 1). `undeclared_share`
+    (0 to 1) is what the cells with undeclared personal data may be of a column's before nothing is published.
+    """
+
+    entities: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    threshold: float = 0.4
+    thresholds: dict[str, float] = field(default_factory=dict)
+    undeclared_share: float = UNDECLARED_SHARE
+
+    def least(self, entity: str) -> float:
+        """The least score that counts for an entity."""
+        return self.thresholds.get(entity, self.threshold)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One schema object of a contract. `id` is `<contract id>/<schema id>`; `name` the table's.
 
@@ -246,6 +281,7 @@ class Dataset:
     sinks: tuple[str, ...] = ()
     description: str = ""
     topics: tuple[Topic, ...] = ()
+    scanning: Scanning = field(default_factory=Scanning)
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def field(self, field_id: str) -> Field:

@@ -8,6 +8,7 @@ FIELD_TERMS = (
     "protect",
     "scan",
     "onFinding",
+    "onCannotTell",
     "sourceNames",
     "sourceFormats",
     "derive",
@@ -28,6 +29,7 @@ DATASET_TERMS = (
     "overlapHours",
     "quarantineRetentionDays",
     "sinks",
+    "scanning",
 )
 """Custom properties of a dataset."""
 
@@ -51,6 +53,10 @@ SERVER_TERMS = (
     "compacted",
 )
 """Custom properties of a server."""
+
+SCANNING_TERMS = ("entities", "countries", "threshold", "thresholds", "undeclaredShare")
+"""What `scanning` may say: what cells are searched for, from which score on a match counts (0 to 1; each entity may
+have its own), and which share of a column's cells may be undeclared before the load is blocked."""
 
 SUBJECT_TERMS = ("entity", "key", "fields", "born", "minimumAge", "belongsTo", "pseudonym")
 DERIVE_KINDS = {
@@ -78,60 +84,6 @@ ACCESS = ("read", "write", "reveal")
 """What a role may do: read what is stored, write it, or have protected cells decrypted (each time audited)."""
 
 STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
-
-PII = (
-    "PERSON",
-    "EMAIL_ADDRESS",
-    "PHONE_NUMBER",
-    "LOCATION",
-    "DATE_TIME",
-    "NRP",
-    "AGE",
-    "ID",
-    "ORGANIZATION",
-    "URL",
-    "IP_ADDRESS",
-    "MAC_ADDRESS",
-    "CREDIT_CARD",
-    "CRYPTO",
-    "IBAN_CODE",
-    "MEDICAL_LICENSE",
-    "US_BANK_NUMBER",
-    "US_DRIVER_LICENSE",
-    "US_ITIN",
-    "US_PASSPORT",
-    "US_SSN",
-    "UK_NHS",
-    "UK_NINO",
-    "ES_NIE",
-    "ES_NIF",
-    "IT_DRIVER_LICENSE",
-    "IT_FISCAL_CODE",
-    "IT_IDENTITY_CARD",
-    "IT_PASSPORT",
-    "IT_VAT_CODE",
-    "PL_PESEL",
-    "FI_PERSONAL_IDENTITY_CODE",
-    "SG_NRIC_FIN",
-    "SG_UEN",
-    "AU_ABN",
-    "AU_ACN",
-    "AU_MEDICARE",
-    "AU_TFN",
-    "IN_AADHAAR",
-    "IN_GSTIN",
-    "IN_PAN",
-    "IN_PASSPORT",
-    "IN_VEHICLE_REGISTRATION",
-    "IN_VOTER",
-    "KR_BRN",
-    "KR_DRIVER_LICENSE",
-    "KR_FRN",
-    "KR_PASSPORT",
-    "KR_RRN",
-    "TH_TNIN",
-)
-"""The entity names of Presidio."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -3,7 +3,7 @@
 Order: names and types -> derive -> admission -> row quality -> subjects -> scan -> protect -> output schema.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from governance.contracts.types import Protect
 from governance.enforcement.admission import admit
 from governance.enforcement.outcomes import REFUSED, Enforced, Reason
-from governance.enforcement.plan import ColumnPlan, EnforcementPlan, SubjectPlan
+from governance.enforcement.plan import ColumnPlan, EnforcementPlan, SubjectPlan, context_of
 from governance.enforcement.quality import broken
 from governance.enforcement.reading import Origin, Reading, read
 from governance.enforcement.seal import bodies_of, seal_rows, with_content
@@ -23,7 +23,7 @@ from governance.errors import ContractError
 from governance.model.clock import Clock
 from governance.model.secret import Secret
 from governance.pii.counts import ColumnCounts
-from governance.pii.scanner import Finding, Scanner
+from governance.pii.scanner import FieldScan, Finding, ScannedColumn, Scanner, ScanPlan
 from governance.protection import cells
 from governance.protection.normalise import normalise
 from governance.protection.subjects import Resolved
@@ -141,28 +141,48 @@ def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str
     and what was searched.
     """
     plan = work.plan
-    clear = {f: work.reading.values[f] for f in plan.scanned}
-    declared = {f: work.reading.values[f] for s in plan.subjects for f in s.fields}
-    findings: list[Finding] = []
+    declared = {f: work.reading.values[f] for f in plan.scan.own}
+    unknown = work.reading.unknown
     not_scanned = []
-    scanned: list[ColumnCounts] = []
-    for columns in (clear, work.reading.unknown):  # apart: an unknown column may be called as a field is
-        known = columns is clear
-        answers = scanner.scan(columns, plan.scan, declared) if columns else {}
-        for name in columns:
-            answer = answers.get(name)
-            if answer is None:
-                which = f"field {name}" if known else "a column that nobody declared"
-                raise ContractError(f"the scanner gave no answer for {which}: unknown is never a pass")
-            findings += answer.findings
-            scanned.append(ColumnCounts.of(name, answer, declared=known))
-            # Whatever onFinding says: until something redacts, a row with a finding is held.
-            work.verdict.mark(answer.undeclared, Reason.FINDING, name if known else "unknown column")
-            if name in plan.admit_unscanned or not known:
-                not_scanned += [name] if answer.cannot_tell.any() else []
-            else:
-                work.verdict.mark(answer.cannot_tell, Reason.CANNOT_TELL, name)
-    return tuple(findings), tuple(not_scanned), tuple(scanned)
+    # Apart: an unknown column may be called as a field is.
+    scanned = _searched({f: work.reading.values[f] for f in plan.scanned}, plan.scan, declared, scanner, known=True)
+    dropped = _searched(unknown, _plan_of_unknown(plan.scan, tuple(unknown)), declared, scanner, known=False)
+    for name, answer in scanned.items():
+        if plan.scan.of(name).redact and answer.redacted is not None:
+            work.reading.values[name] = _redacted(work.reading.values[name], answer.redacted, name)
+        work.verdict.mark(answer.undeclared, Reason.FINDING, name)
+        if name not in plan.admit_unscanned:
+            work.verdict.mark(answer.cannot_tell, Reason.CANNOT_TELL, name)
+        elif answer.cannot_tell.any():
+            not_scanned.append(name)
+    for answer in dropped.values():
+        work.verdict.mark(answer.undeclared, Reason.FINDING, "unknown column")
+    counts = [ColumnCounts.of(name, answer) for name, answer in scanned.items()]
+    counts += [ColumnCounts.of(name, answer, declared=False) for name, answer in dropped.items()]
+    return tuple(f for one in counts for f in one.findings), tuple(not_scanned), tuple(counts)
+
+
+def _searched(
+    columns: dict[str, pa.Array], plan: ScanPlan, declared: dict[str, pa.Array], scanner: Scanner, *, known: bool
+) -> dict[str, ScannedColumn]:
+    """The scanner's answer for each column, in their order."""
+    answers = scanner.scan(columns, plan, declared) if columns else {}
+    for name in columns:
+        if name not in answers:
+            which = f"field {name}" if known else "a column that nobody declared"
+            raise ContractError(f"the scanner gave no answer for {which}: unknown is never a pass")
+    return {name: answers[name] for name in columns}
+
+
+def _plan_of_unknown(plan: ScanPlan, names: tuple[str, ...]) -> ScanPlan:
+    """Columns that nobody declared are searched for patterns, and their names speak for what they hold."""
+    return replace(plan, fields=tuple(FieldScan(name, text=False, context=context_of(name)) for name in names))
+
+
+def _redacted(values: pa.Array, redacted: pa.Array, field: str) -> pa.Array:
+    if len(redacted) != len(values) or redacted.type != values.type:
+        raise ContractError(f"the scanner gave back another column than field {field}: nothing is stored")
+    return redacted
 
 
 def _protect(

@@ -10,15 +10,21 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from governance.contracts.types import Contract, Dataset, Field, LogicalType, Protect, Scan
+from governance.contracts.types import (
+    UNDECLARED_SHARE,
+    Contract,
+    Dataset,
+    Field,
+    LogicalType,
+    OnFinding,
+    Protect,
+    Scan,
+)
 from governance.errors import ContractError
-from governance.pii.scanner import ScanPlan
+from governance.pii.scanner import FieldScan, ScanPlan
 
 SOURCE, PART, POSITION, VERSION = "kasbah_source", "kasbah_part", "kasbah_position", "kasbah_contract"
 """Columns that every governed row carries: where it came from and the contract version that let it through."""
-
-UNDECLARED_SHARE = 0.01
-"""Unless the contract says: single findings are held and go no further, a column of them is a mistake to mend first."""
 
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -29,6 +35,9 @@ _TYPES: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "time": pa.time64("us"),
 }
+_WORD = re.compile(r"[A-Z]{2,}(?![a-z])|[^\W\d_][^\W\d_A-Z]*")
+_SOMETHING = "ID"
+"""What a person's own value is called of which the contract doesn't say what it is."""
 _DECIMAL = re.compile(r"^(?:decimal|numeric)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)$", re.IGNORECASE)
 
 
@@ -56,6 +65,11 @@ class ColumnPlan:
     def stored(self) -> bool:
         """Whether the field reaches a store as a column of its own (a pseudonymised key lives on as the pseudonym)."""
         return self.protect not in (Protect.DROP, Protect.PSEUDONYMISE)
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether its cells are stored as they are."""
+        return self.stored and self.protect == Protect.CLEAR
 
     @property
     def stored_type(self) -> str:
@@ -172,7 +186,7 @@ def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
     """Compile a checked dataset. Raises ContractError where a field has no rule."""
     about = {f: s.entity for s in dataset.subjects for f in s.fields}
     columns = tuple(_column(f, about.get(f.id)) for f in dataset.fields)
-    clear = tuple(c.field for c in columns if c.stored and c.protect == Protect.CLEAR and c.scan != Scan.NONE)
+    clear = tuple(f for f, c in zip(dataset.fields, columns, strict=True) if c.in_clear and f.scanned_by != Scan.NONE)
     rules = tuple(RulePlan(q.name, q.rule, q.fields, q.arguments) for q in dataset.quality if q.kind == "row")
     limits = tuple(rule for f in dataset.fields for rule in _limits(f))
     return EnforcementPlan(
@@ -199,10 +213,42 @@ def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
         key=tuple(f.id for f in dataset.primary_key),
         version_field=dataset.updated_at,
         record_date=dataset.record_date,
-        scanned=clear,
-        admit_unscanned=clear,
+        scanned=tuple(f.id for f in clear),
+        admit_unscanned=tuple(f.id for f in clear),
         quarantine_days=dataset.quarantine_retention_days,
+        scan=_scan_plan(dataset, columns, clear),
+        undeclared_share=dataset.scanning.undeclared_share,
     )
+
+
+def _scan_plan(dataset: Dataset, columns: tuple[ColumnPlan, ...], clear: tuple[Field, ...]) -> ScanPlan:
+    """A row's own values are those of its personal fields that aren't stored in clear: of the others the contract says
+    that they single nobody out.
+    """
+    scanning = dataset.scanning
+    own = {c.field: c.pii or _SOMETHING for c in columns if not c.in_clear and (c.pii or c.subject)}
+    return ScanPlan(
+        entities=scanning.entities,
+        countries=scanning.countries,
+        threshold=scanning.threshold,
+        thresholds=scanning.thresholds,
+        fields=tuple(
+            FieldScan(
+                f.id,
+                text=f.scanned_by is Scan.TEXT,
+                redact=f.on_finding is OnFinding.REDACT,
+                context=context_of(f.name, f.description),
+                declared=(f.pii,) if f.pii else (),
+            )
+            for f in clear
+        ),
+        own=own,
+    )
+
+
+def context_of(*texts: str) -> tuple[str, ...]:
+    """The words of a field's name and description, in small letters, each once."""
+    return tuple(dict.fromkeys(word.lower() for text in texts for word in _WORD.findall(text)))
 
 
 def _column(one: Field, subject: str | None) -> ColumnPlan:
@@ -217,7 +263,7 @@ def _column(one: Field, subject: str | None) -> ColumnPlan:
         protect=str(protect),
         subject=subject,
         pii=one.pii,
-        scan=str(one.scan or (Scan.PATTERN if one.enum or "pattern" in one.options else Scan.TEXT)),
+        scan=str(one.scanned_by),
         on_finding=str(one.on_finding),
         source_names=one.source_names,
         formats=one.source_formats,

@@ -181,9 +181,6 @@ WEAKENING = {
             "          - { property: reason, value: Codes only }\n",
         )
     ],
-    "finding-weakened": [
-        (REMARK, REMARK + "        customProperties:\n          - { property: onFinding, value: redact }\n")
-    ],
     "retention-lengthened": [("value: 2, unit: y", "value: 3, unit: y")],
     "minimum-age-lowered": [("            minimumAge: 16\n", "")],
     "erasure-changed": [("erasure, value: delete", "erasure, value: shred")],
