@@ -9,6 +9,7 @@ import typer
 from governance.adapters.settings import load_settings
 from governance.contracts.change import Change
 from governance.contracts.diff import diff
+from governance.contracts.exceptions import ScanException, scan_exceptions
 from governance.contracts.load import ContractFaultsError, load_folder, read_contract, read_contracts
 from governance.contracts.types import Contract, Fault
 from governance.enforcement.plan import ColumnPlan, EnforcementPlan, compile_plan
@@ -26,17 +27,20 @@ def check_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Explain everything that is wrong with the contracts, by file and line. Exits with 1 if anything is."""
+    """Explain everything that is wrong with the contracts, by file and line, and name the fields that are searched for
+    undeclared personal data less than they could be, with the reason. Exits with 1 if anything is wrong.
+    """
     roots = paths or [load_settings().contracts]
     contracts, faults = read_contracts(roots)
     if not contracts and not faults:
         named = ", ".join(root.as_posix() for root in roots)
         raise ContractError(f"there is no contract (*.odcs.yaml) in {named}: name a file or folder that has one.")
+    excepted = [one for contract in contracts for one in scan_exceptions(contract)]
     if as_json:
-        _print_json([_fault(fault) for fault in faults])
+        _print_json([*map(_fault, faults), *map(_exception, excepted)])
     else:
-        for fault in faults:
-            typer.echo(str(fault))
+        for line in (*faults, *excepted):
+            typer.echo(str(line))
         typer.echo(_count(contracts, faults), err=bool(faults))
     raise typer.Exit(1 if faults else 0)
 
@@ -87,12 +91,26 @@ def _count(contracts: list[Contract], faults: list[Fault]) -> str:
 
 def _fault(fault: Fault) -> dict[str, Any]:
     return {
+        "kind": "fault",
         "file": fault.where.file,
         "line": fault.where.line,
         "code": fault.code,
         "field": fault.field,
         "message": fault.message,
         "nearest": fault.nearest,
+    }
+
+
+def _exception(one: ScanException) -> dict[str, Any]:
+    return {
+        "kind": "exception",
+        "file": one.where.file,
+        "line": one.where.line,
+        "code": one.code,
+        "dataset": one.dataset,
+        "field": one.field,
+        "message": one.message,
+        "reason": one.reason,
     }
 
 
@@ -130,8 +148,21 @@ def _plan_text(plan: EnforcementPlan) -> str:
             ]
     lines += ["", f"sources: {', '.join(s.name for s in plan.sources) or 'none'}"]
     lines += [f"key: {', '.join(plan.key) or 'none'}; newest by: {plan.version_field or 'nothing'}"]
-    lines += [f"not scanned, admitted by name: {len(plan.admit_unscanned)} column(s)"]
+    lines += ["", *_scan_text(plan)]
     return "\n".join(lines)
+
+
+def _scan_text(plan: EnforcementPlan) -> list[str]:
+    """What cells are searched for, and the gaps by name."""
+    scan = plan.scan
+    what = ", ".join(scan.entities) or "all that Presidio finds"
+    where = f" of {', '.join(scan.countries)}" if scan.countries else ""
+    scores = ", ".join(f"{entity} {score:g}" for entity, score in sorted(scan.thresholds.items()))
+    lines = [f"searched for: {what}{where}, from a score of {scan.threshold:g} on{f' ({scores})' if scores else ''}"]
+    lines += [f"the load is blocked above {plan.undeclared_share:.3g} of a column's cells"]
+    unsearched = [c.field for c in plan.columns if c.in_clear and c.field not in plan.scanned]
+    lines += [f"not searched: {', '.join(unsearched) or 'no column'}"]
+    return [*lines, f"stored although nobody can tell: {', '.join(plan.admit_unscanned) or 'no column'}"]
 
 
 def _column_text(column: ColumnPlan, plan: EnforcementPlan) -> str:

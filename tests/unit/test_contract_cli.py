@@ -38,7 +38,41 @@ def test_check_prints_json_for_programs():
     done = run("check", HERE / "bad_contracts/unknown_protection.odcs.yaml", "--json")
     (fault,) = json.loads(done.stdout)
     assert (fault["line"], fault["code"], fault["field"], fault["nearest"]) == (44, "unknown-word", "name", "encrypt")
-    assert json.loads(run("check", STORE, "--json").stdout) == []
+    assert fault["kind"] == "fault"
+    assert [row for row in json.loads(run("check", STORE, "--json").stdout) if row["kind"] == "fault"] == []
+
+
+def test_check_names_each_field_that_is_searched_less_than_it_could_be(tmp_path):
+    text = (HERE / "good_contracts/visits.odcs.yaml").read_text()
+    said = {
+        "spent": "scan, value: none }",
+        "seen": "onCannotTell, value: admit }",
+        "remark": "scan, value: pattern }",
+    }
+    for name, value in said.items():
+        type_line = f"        name: {name}\n"
+        own = f"        customProperties:\n          - {{ property: {value}\n"
+        assert type_line in text
+        text = text.replace(type_line, f"{type_line}{own}          - {{ property: reason, value: Why {name} }}\n")
+    path = tmp_path / "visits.odcs.yaml"
+    path.write_text(text)
+    done = run("check", path)
+    assert done.exit_code == 0
+    line = 1 + next(n for n, one in enumerate(text.splitlines()) if "value: none" in one)
+    assert f"{path.as_posix()}:{line}: field spent: stored in clear and not searched: Why spent" in done.output
+    assert "field seen: stored also where nobody can tell what a cell holds: Why seen" in done.output
+    assert "field remark: a free text, searched for patterns only: Why remark" in done.output
+    rows = json.loads(run("check", path, "--json").stdout)
+    assert [(row["kind"], row["code"], row["field"], row["reason"]) for row in rows] == [
+        ("exception", "cannot-tell-admitted", "seen", "Why seen"),
+        ("exception", "not-scanned", "spent", "Why spent"),
+        ("exception", "patterns-only", "remark", "Why remark"),
+    ]
+
+
+def test_check_excepts_nothing_that_is_searched_in_full():
+    done = run("check", HERE / "good_contracts")
+    assert (done.exit_code, done.output.count("\n")) == (0, 1)
 
 
 def test_check_of_nothing_is_no_success(tmp_path):
@@ -51,6 +85,7 @@ def test_plan_prints_what_enforcement_will_know():
     done = run("plan", "store.orders", "--contracts", STORE)
     assert done.exit_code == 0
     assert "customer_email" in done.output and "encrypt of customer" in done.output
+    assert "searched for: " in done.output and "not searched: " in done.output
     plan = json.loads(run("plan", "store.orders", "--contracts", STORE, "--json").stdout)
     assert plan["dataset"] == "store.orders/order_line"
     assert plan["key"] == ["order_id"]
