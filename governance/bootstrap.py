@@ -15,14 +15,17 @@ from governance.adapters.control.leases import PostgresLeases
 from governance.adapters.control.ledger import PostgresLedger
 from governance.adapters.control.quarantine import PostgresQuarantine
 from governance.adapters.control.runs import PostgresRuns
+from governance.adapters.control.scans import PostgresScans
 from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.gate import GreatExpectationsGate
 from governance.adapters.kms.choice import open_key_service
 from governance.adapters.lake import ParquetLake
+from governance.adapters.lake_cells import LakeCells
 from governance.adapters.settings import Settings, load_settings
 from governance.adapters.signing import load_signing_key
 from governance.adapters.sources import open_source
 from governance.adapters.warehouse import PostgresWarehouse
+from governance.adapters.warehouse.cells import WarehouseCells
 from governance.audit.ledger import check_not_rolled_back
 from governance.contracts.load import Datasets, load_folder
 from governance.contracts.types import Dataset, Role, Source
@@ -33,6 +36,7 @@ from governance.flows.ingest import Ingest, Report
 from governance.flows.keyring import LeasedKeys
 from governance.flows.replay import ReplayReader
 from governance.flows.review import Review
+from governance.flows.scan import StoredScan
 from governance.flows.source import SourceReader
 from governance.model.clock import Clock, system_clock
 from governance.pii.scanner import CannotTell, Scanner
@@ -200,6 +204,17 @@ class Services:
             gate=GreatExpectationsGate(self._address("warehouse")),
             ledger=self.ledger,
             clock=self.clock,
+            actor=self.settings.actor,
+        )
+
+    @property
+    def scan(self) -> StoredScan:
+        """The scan of what is stored."""
+        return StoredScan(
+            stores=(WarehouseCells(self._address("warehouse")), LakeCells(self.lake, self.warehouse.manifest)),
+            scanner=self.scanner,
+            scans=PostgresScans(self.control, self.clock),
+            ledger=self.ledger,
             actor=self.settings.actor,
         )
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from governance.enforcement.plan import EnforcementPlan
-from governance.errors import SettingsError, StoreUnavailableError
+from governance.errors import SettingsError, StoreUnavailableError, UserError
 from governance.flows.stores import LakeFile
 
 _GROUP_ROWS = 128 * 1024
@@ -74,6 +74,19 @@ class ParquetLake:
                     swept += 1
             self._drop_empty(_fit(dataset))
         return swept
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[pa.NativeFile]:
+        """A file of the manifest, to be read. Raises UserError where it is gone."""
+        if ".." in path.split("/"):
+            raise SettingsError("the manifest names a file outside the lake")
+        with _translated("opening a file"):
+            try:
+                raw = self._files.open_input_file(f"{self._root}/{path}")
+            except FileNotFoundError:
+                raise UserError(f"{path} counts in the lake's manifest and is gone: restore it from a backup") from None
+        with closing(raw):
+            yield raw
 
     def _one(self, path: str, plan: EnforcementPlan, rows: "_Rows") -> LakeFile:
         """One file: under another name until it is whole where names can be changed at once (an object store shows an

@@ -117,9 +117,9 @@ def _show_reasons(out: Console, report: Report) -> None:
         out.print(f"  {outcome} for {reason}: {value:,}")
 
 
-def show_findings(out: Console, columns: Sequence[ColumnCounts]) -> None:
+def show_findings(out: Console, columns: Sequence[ColumnCounts], title: str = "scan") -> None:
     """What a scan found, a line a column and entity; nothing where nothing was found."""
-    table = Table("column", "cells", "undeclared", "share", "found", "band", "cells with it", title="scan")
+    table = Table("column", "cells", "undeclared", "share", "found", "band", "cells with it", title=title)
     for one in columns:
         for n, found in enumerate(one.findings):
             shared = (f"{one.cells:,}", f"{one.undeclared:,}", percent(one.share)) if n == 0 else ("", "", "")
