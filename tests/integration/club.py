@@ -21,6 +21,7 @@ from governance.adapters.control.database import migrate
 from governance.adapters.settings import KmsSettings, Settings
 from governance.adapters.signing import create_signing_key
 from governance.adapters.sources import open_source
+from governance.audit.records import Record, decode
 from governance.bootstrap import Services
 from governance.cli.main import main
 from governance.contracts.types import Source
@@ -153,6 +154,12 @@ class Club:
     def rows_as_written(self) -> list[tuple[Any, ...]]:
         """Equal where no published row was touched in between."""
         return self._rows("club", "visits", ("visit_id", "xmin", "ctid"))
+
+    def audited(self) -> list[Record]:
+        """What the ledger holds, in its order."""
+        with psycopg.connect(self.database) as connection:
+            rows = connection.execute('SELECT record FROM kasbah_control.ledger_record ORDER BY "index"').fetchall()
+        return [decode(bytes(row[0])).record for row in rows]
 
     def staged(self, run: str) -> int:
         """Rows in the staging tables of a run."""
