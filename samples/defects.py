@@ -19,6 +19,10 @@ _WORDS = ("three", "12 pcs", "a dozen", "2,5", "1/2", "~4")
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 _NO_EMAIL = (None, None, "not given", "see order form")
 _NO_PHONE = (None, None, "-", "none")
+_CARDS = (4111111111111111, 4012888888881881, 5555555555554444, 5105105105105100, 6011111111111117)
+"""Numbers that card networks publish for tests."""
+_DRAMA = 7946_0000
+"""London's telephone numbers 020 7946 0000 to 0999 are set aside for fiction."""
 _NO_CONTACT = ("ask at the gate", "by post only", "tbc")
 
 
@@ -125,6 +129,32 @@ def _insert(text: str, detail: str) -> Spoil:
     return spoil
 
 
+def _email_in_note(row: Row, chance: random.Random) -> Outcome:
+    """Somebody else's address, in a note on the product."""
+    row.values["product_note"] = f"new recipe, ask gardener{chance.randrange(10_000)}@example.org for it"
+    return Outcome("finding", "product_note")
+
+
+def _own_name_in_note(row: Row, _: random.Random) -> Outcome:
+    """The customer's own name, which the row has encrypted elsewhere."""
+    row.values["product_note"] = f"gift wrapped for {row.values['customer_name']}, with a card"
+    return Outcome("finding", "product_note")
+
+
+def _phone_in_unknown(row: Row, chance: random.Random) -> Outcome:
+    """A telephone number in the column that nobody declared."""
+    digits = str(_DRAMA + chance.randrange(1000))
+    row.remark = f"call +44 20 {digits[:4]} {digits[4:]} before delivery"
+    return Outcome("finding", "unknown column")
+
+
+def _card_for_pieces(row: Row, chance: random.Random) -> Outcome:
+    """The number of a payment card where pieces are counted; the level is reckoned from it, so that it adds up."""
+    card = chance.choice(_CARDS)
+    row.values |= {"stock_received": card, "stock_on_hand": card - row.count("stock_sold")}
+    return Outcome("finding", "stock_received")
+
+
 _SHORT, _LONG = (-1, -2, -4), (1, 1, 3)
 
 ORDER_DEFECTS = (
@@ -140,6 +170,9 @@ ORDER_DEFECTS = (
     Defect("too_many_fields", 0.003, ("csv",), _ragged(_LONG)),
     Defect("nul_byte", 0.002, ("json",), _insert("\0", "nul_byte")),
     Defect("lone_surrogate", 0.002, ("json",), _insert("\ud800", "encoding")),
+    Defect("email_in_note", 0.003, SOURCES, _email_in_note),
+    Defect("own_name_in_note", 0.002, SOURCES, _own_name_in_note),
+    Defect("phone_in_unknown_column", 0.003, ("csv",), _phone_in_unknown),
 )
 STOCK_DEFECTS = (
     Defect("impossible_date", 0.005, TEXTUAL, _date("stock_date")),
@@ -151,9 +184,10 @@ STOCK_DEFECTS = (
     Defect("too_many_fields", 0.004, ("csv",), _ragged(_LONG)),
     Defect("nul_byte", 0.003, ("json",), _insert("\0", "nul_byte")),
     Defect("lone_surrogate", 0.003, ("json",), _insert("\ud800", "encoding")),
+    Defect("card_for_pieces", 0.004, ("csv",), _card_for_pieces),
 )
 REPAIRABLE = frozenset(
     {"impossible_date", "quantity_in_words", "number_in_words", "number_not_finite", "wrong_net", "wrong_price",
-     "wrong_on_hand"}
+     "wrong_on_hand", "card_for_pieces"}
 )  # fmt: skip
 """Defects that the source mends in a later wave, under the same key."""

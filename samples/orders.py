@@ -8,16 +8,17 @@ from samples.copies import clone, copies
 from samples.defects import ORDER_DEFECTS, REPAIRABLE, befall
 from samples.people import Person
 from samples.phones import Phone
-from samples.products import METHODS, SHIPPERS
+from samples.products import METHODS, NOTES, SHIPPERS
 from samples.rows import LITERAL_NULLS, LITERAL_SOURCES, Row, Value
 from samples.seeded import stream
 from samples.shop import Period, Shop, day_in, merge, pick_source
 
 FIRST_WAVE, LATER_WAVE = 4700, 560
-ANONYMOUS, LITERAL_NULL, PADDED, LATE, ODD_CENTS = 0.01, 0.02, 0.03, 0.01, 0.02
+ANONYMOUS, LITERAL_NULL, PADDED, LATE, ODD_CENTS, NOTED = 0.01, 0.02, 0.03, 0.01, 0.02, 0.3
 UPDATED, RESENT, STALE, FORGOTTEN = 0.20, 0.04, 0.02, 0.03
-"""Shares of a wave's sales. The second line holds from the second wave on: rows changed since, sent again unchanged,
-sent in an older version, and rows of a known customer in which the e-mail was left out."""
+"""Shares of a wave's sales; NOTED are those with a note on the product. The second line holds from the second wave on:
+rows changed since, sent again unchanged, sent in an older version, and rows of a known customer in which the e-mail was
+left out."""
 
 _QUANTITIES = {"Consumer": (1, 6), "Corporate": (5, 60), "Home Office": (1, 12)}
 
@@ -63,6 +64,7 @@ def _sale(shop: Shop, period: Period, chance: random.Random) -> Row:
         "product_name": product.name,
         "product_category": product.category,
         "product_sub_category": product.sub_category,
+        "product_note": chance.choice(NOTES) if chance.random() < NOTED else None,
         "product_price": _money(product.cents),
         "shipper_name": chance.choice(SHIPPERS),
         "shipping_method": chance.choice(METHODS),

@@ -35,6 +35,12 @@ _RANGE = {
                                    "Parsley Seeds", "Lemongrass Plant", "Chamomile Seeds"),
 }  # fmt: skip
 SHIPPERS = ("Green Mile Couriers", "Fern & Feather Freight", "Harbour Post", "Swift Sparrow", "Overland Parcel")
+NOTES = (
+    "gift wrapped", "best before the end of the year", "new recipe", "last pieces of this batch", "keep cool and dry",
+    "opened for inspection", "without the outer box", "sold with a free sample", "label in two languages",
+    "from the spring harvest",
+)  # fmt: skip
+"""What people write on an order line, none of it about anybody."""
 METHODS = ("Standard", "Express", "Pickup")
 _HOUSES = (
     "Alder Farm", "Blue Meadow", "Cedar Root", "Dune Botanicals", "Elm & Ivy", "Fallow Field", "Glenherb", "Hillside",

@@ -60,6 +60,7 @@ updated_at           moment  UpdatedAt          updated_at           updatedAt  
 product_name         text    ProductName        product_name         productName        prod_name
 product_category     text    ProductCategory    product_category     productCategory    prod_cat
 product_sub_category text    ProductSubCategory product_sub_category productSubCategory prod_subcat
+product_note         text    ProductNote        product_note         productNote        prod_note
 product_price        money   ProductPrice       product_price        productPrice       unit_price
 customer_name        text    CustomerName       customer_name        customerName       cust_name
 customer_email       text    CustomerEmail      customer_email       customerEmail      cust_mail
@@ -101,7 +102,8 @@ class Outcome:
     """What must become of a row: admitted (no reason), or quarantined for one reason.
 
     reason: type (with the field), missing_required (with the field), rule (detail: net, price, on_hand or
-    negative_total), no_subject_key (with the first key's field), malformed (detail: ragged, nul_byte or encoding).
+    negative_total), no_subject_key (with the first key's field), malformed (detail: ragged, nul_byte or encoding),
+    finding (with the field in which undeclared personal data stands, or `unknown column`).
     """
 
     reason: str | None = None
@@ -121,7 +123,8 @@ class Row:
 
     A value of text in a column of another kind is written as it stands. `key` and `version` are what merging goes by;
     `person` who the row is about (None: nobody can be told); `touch` decides how values are written; `traits` names the
-    defects and oddities put in; `extra` is the number of fields too many (or, negative, too few) in a CSV line.
+    defects and oddities put in; `extra` is the number of fields too many (or, negative, too few) in a CSV line;
+    `remark` what stands in the CSV's unknown column, if it isn't left to `touch`.
     """
 
     source: str
@@ -134,6 +137,7 @@ class Row:
     outcome: Outcome = ADMITTED
     traits: list[str] = field(default_factory=list)
     extra: int = 0
+    remark: str | None = None
     reachable: bool = False
 
     def money(self, field: str) -> Decimal:

@@ -15,7 +15,7 @@ def csv_cells(row: Row, layout: Layout) -> list[str]:
     """The cells of a CSV line; more or fewer than the header has where the line is ragged."""
     cells = [_csv(column, row.values[column.field], row.touch) for column in layout.columns]
     if layout.unknown:
-        cells.append(_NOTES[row.touch % len(_NOTES)])
+        cells.append(_NOTES[row.touch % len(_NOTES)] if row.remark is None else row.remark)
     if row.extra < 0:
         return cells[: row.extra]
     return cells + ["?"] * row.extra

@@ -193,6 +193,9 @@ def test_nobody_is_real(waves: list[Wave]) -> None:
                 assert re.search(r"@example\.(?:com|org|net)$", str(email).strip().lower())
             phone = re.sub(r"(?: ext\. 12| x4)$|[^\d+]", "", str(row.values.get("customer_phone") or ""))
             assert not phone or reserved.fullmatch(phone), phone
+            assert not row.remark or re.fullmatch(r"call \+44 20 7946 0\d{3} before delivery", row.remark)
+            note = str(row.values.get("product_note"))
+            assert "@" not in note or re.search(r"@example\.(?:com|org|net)\b", note)
 
 
 def test_who_is_who_is_never_in_doubt(waves: list[Wave]) -> None:
@@ -284,6 +287,7 @@ def _records(wave: Wave, folder: Path, dataset: str, source: str) -> list[dict[s
         records = json.loads((folder / f"{dataset}.json").read_text(encoding="utf-8"))
     else:
         records = [api_record(row, layout) for row in wave.rows[dataset]["api"]]
+    names |= {layout.unknown: "unknown column"} if layout.unknown else {}
     return [r and {names[name]: value for name, value in r.items() if name in names} for r in records]
 
 
@@ -324,7 +328,12 @@ def _judge_order(texts: dict[str, str], dates: str) -> str | None:
         return f"rule:{broken[0]}"
     if texts["customer_name"] and not _email(texts["customer_email"]) and not _digits(texts["customer_phone"]):
         return "no_subject_key:customer_email"
-    return None
+    note, name = texts["product_note"], texts["customer_name"]
+    found = {
+        "product_note": "@" in note or bool(name and name in note),
+        "unknown column": bool(re.search(r"\d{4}", texts.get("unknown column", ""))),
+    }
+    return next((f"finding:{field}" for field, there in found.items() if there), None)
 
 
 def _judge_stock(texts: dict[str, str], dates: str) -> str | None:
@@ -341,7 +350,15 @@ def _judge_stock(texts: dict[str, str], dates: str) -> str | None:
         return "rule:on_hand"
     if texts["supplier_contact"] and not _email(texts["supplier_contact"]):
         return "no_subject_key:supplier_contact"
+    if _is_card(texts["stock_received"]):
+        return "finding:stock_received"
     return None
+
+
+def _is_card(digits: str) -> bool:
+    """Sixteen digits whose check digit is right (ISO/IEC 7812-1, annex B)."""
+    doubled = [int(d) * (2 - n % 2) for n, d in enumerate(digits)]
+    return len(digits) == 16 and sum(n - 9 if n > 9 else n for n in doubled) % 10 == 0
 
 
 def _is_day(text: str, form: str) -> bool:
