@@ -11,9 +11,11 @@ Places = Mapping[int, Sequence[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Score:
-    """How one entity was found. `cells` hold it, `found` are those of them in which it was found; `wrong` are
-    cells that don't hold it and in which it was found. `labels`, `met` and `stray` are the same of places: a label is met by a
-    place that overlaps it, a place is stray that overlaps no label.
+    """How one entity was found.
+
+    `cells` hold it, `found` are those of them in which it was found, `wrong` are cells that don't hold it and in which
+    it was found. `labels`, `met` and `stray` are the same of places: a label is met by a place that overlaps it, a
+    place is stray that overlaps no label.
     """
 
     cells: int = 0
