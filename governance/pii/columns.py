@@ -55,8 +55,8 @@ def scan_column(
     """Search every leaf of a column. A cell is undeclared where one of its leaves holds what isn't declared."""
     rows = len(column)
     sight = _Sight()
-    for leaf in leaves(column):
-        _look(leaf, how, sight, tools)
+    for whole in leaves(column):
+        leaf = _look(whole, how, sight, tools)
         if how.text and pa.types.is_string(leaf.values.type):
             own = declared if leaf.rows is None else {f: v.take(pa.array(leaf.rows)) for f, v in declared.items()}
             sight.open.append(_of_rows(tools.own(leaf.values, own, plan.own), leaf))
@@ -76,19 +76,20 @@ def scan_column(
     return ScannedColumn(undeclared, unknown, findings, redacted)
 
 
-def _look(leaf: Leaf, how: FieldScan, sight: _Sight, tools: Tools) -> None:
-    """Patterns in the texts of a leaf, and names where it is free text."""
+def _look(leaf: Leaf, how: FieldScan, sight: _Sight, tools: Tools) -> Leaf:
+    """Patterns in the texts of a leaf, and names where it is free text. Returns it without what is no text."""
     if forms.is_moment(leaf.values.type):
         if tools.moment is not None:
             held = np.flatnonzero(leaf.values.is_valid().to_numpy(zero_copy_only=False))
             sight.open.append(_of_rows(Spans.of((int(i), 0, 0, *tools.moment) for i in held), leaf))
-        return
+        return leaf
     texts = forms.texts_of(leaf.values, tools.least_digits, tools.least_length)
     if texts is None:
-        return
+        return leaf
     if texts.unreadable is not None:
-        positions = np.flatnonzero(forms.index_in(leaf.values, texts.unreadable) >= 0)
-        sight.unknown.append(leaf.row_of(positions))
+        unreadable = forms.index_in(leaf.values, texts.unreadable) >= 0
+        sight.unknown.append(leaf.row_of(np.flatnonzero(unreadable)))
+        leaf = Leaf(pc.if_else(pa.array(unreadable), pa.scalar(None, leaf.values.type), leaf.values), leaf.rows)
     hits = search(texts, tools.detector, tools.memory, tools.met)
     sight.open.append(_spread(hits.open, texts, leaf))
     sight.hidden.append(_spread(hits.hidden, texts, leaf))
@@ -97,6 +98,7 @@ def _look(leaf: Leaf, how: FieldScan, sight: _Sight, tools: Tools) -> None:
             sight.unknown.append(leaf.row_of(_lettered(leaf, texts)))
         else:
             sight.open.append(_spread(tools.names.find(texts.texts), texts, leaf))
+    return leaf
 
 
 def _redacted(column: pa.Array, how: FieldScan, sight: _Sight, tools: Tools, undeclared: Mask) -> tuple[pa.Array, Mask]:
@@ -162,8 +164,6 @@ def _lettered(leaf: Leaf, texts: Texts) -> Ints:
     held: Mask = leaf.values.is_valid().to_numpy(zero_copy_only=False)
     if len(bare):
         held = held & ~pc.is_in(leaf.values, value_set=bare).to_numpy(zero_copy_only=False)
-    if texts.unreadable is not None:
-        held = held & (forms.index_in(leaf.values, texts.unreadable) < 0)
     return np.flatnonzero(held)
 
 

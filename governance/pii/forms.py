@@ -124,14 +124,26 @@ def _is_text(value: bytes) -> bool:
 def _integers(cells: pa.Array, least_digits: int, least_length: int) -> Texts | None:
     least = max(least_digits, least_length - 1)  # one may be the sign
     if least > 1:
-        bounds = pc.min_max(cells).as_py()
-        if bounds["min"] is None:
-            return None
         bar = 10 ** (least - 1)
-        if -bar < bounds["min"] and bounds["max"] < bar:
+        bounds = pc.min_max(cells).as_py()
+        if bounds["min"] is None or (-bar < bounds["min"] and bounds["max"] < bar):
             return None
+        cells = cells.filter(_beyond(cells, bar))
     distinct = pc.drop_null(pc.unique(cells))
     return Texts(distinct, distinct.cast(pa.string()))
+
+
+def _beyond(cells: pa.Array, bar: int) -> pa.Array:
+    """Where an integer is at least the bar, or at most its opposite; the bar fits where some cell reaches it."""
+    high = pa.scalar(min(bar, _largest(cells.type)), cells.type)
+    above = pc.greater_equal(cells, high)
+    if pa.types.is_unsigned_integer(cells.type):
+        return above
+    return pc.or_(above, pc.less_equal(cells, pa.scalar(-min(bar, _largest(cells.type)), cells.type)))
+
+
+def _largest(kind: pa.DataType) -> int:
+    return int(2 ** (kind.bit_width - (0 if pa.types.is_unsigned_integer(kind) else 1))) - 1
 
 
 def _floats(cells: pa.Array, least_digits: int, least_length: int) -> Texts | None:

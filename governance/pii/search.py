@@ -17,12 +17,11 @@ import pyarrow as pa
 from governance.pii.forms import Texts, plain
 from governance.pii.spans import Spans
 
-Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Place = tuple[int, int, str, float]
 """Start, end, entity, score."""
-Met = Callable[[Sequence[Any], pa.Array], list[Mask]]
-"""Which texts meet each condition (`prefilter.met`)."""
+Met = Callable[[Sequence[Any], pa.Array], list[Ints]]
+"""The rows of the texts that meet each condition (`prefilter.met_rows`)."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +103,25 @@ def _search(texts: pa.Array, detector: Detector, memory: Memory, met: Met) -> Sp
     conditions = detector.conditions
     if not len(texts) or not len(conditions):
         return Spans.none()
-    masks = np.stack(met(conditions, texts))
-    left = np.flatnonzero(masks.any(axis=0))
-    if not len(left):
-        return Spans.none()
+    rows = met(conditions, texts)
+    left, parts = _by_text(rows)
     found: list[tuple[int, int, int, str, float]] = []
     undecided = []
-    for position, text in zip(left.tolist(), texts.take(pa.array(left)).to_pylist(), strict=True):
-        verdict = _verdict(text, np.flatnonzero(masks[:, position]).tolist(), detector, memory)
+    for position, asked, text in zip(left.tolist(), parts, texts.take(pa.array(left)).to_pylist(), strict=True):
+        verdict = _verdict(text, asked.tolist(), detector, memory)
         found += [(position, *place) for place in verdict.places]
         if not verdict.decided:
             undecided.append(position)
     return Spans.of(found, np.array(undecided, np.int64))
+
+
+def _by_text(rows: list[Ints]) -> tuple[Ints, list[Ints]]:
+    """The texts that meet any condition, in order, and for each the conditions that it meets."""
+    row = np.concatenate(rows)
+    part = np.repeat(np.arange(len(rows), dtype=np.int64), [len(some) for some in rows])
+    order = np.argsort(row, kind="stable")
+    left, first = np.unique(row[order], return_index=True)
+    return left, np.split(part[order], first[1:]) if len(left) else []
 
 
 def _verdict(text: str, parts: Sequence[int], detector: Detector, memory: Memory) -> Found:

@@ -1,40 +1,24 @@
 """The Scanner on Presidio: a detector for each field, the search over distinct values, and their answers by row."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from presidio_analyzer import EntityRecognizer, PatternRecognizer
 from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 from governance.adapters.presidio.analysis import Asked, PresidioDetector, boosted, part_of, supported
+from governance.adapters.presidio.conditions import condition_of
 from governance.adapters.presidio.recognisers import recognisers_of
+from governance.pii import own_values
 from governance.pii.columns import Tools, scan_column
 from governance.pii.names import Names
+from governance.pii.prefilter import least_digits, least_length, met_rows
 from governance.pii.scanner import FieldScan, ScannedColumn, ScanPlan
-from governance.pii.search import Mask, Memory
-from governance.pii.spans import Spans
-
-
-def condition_of(recogniser: EntityRecognizer) -> None:
-    """Every text is given to the recogniser."""
-    del recogniser
-
-
-def met(conditions: Sequence[Any], texts: pa.Array) -> list[Mask]:
-    """Every text meets every condition."""
-    return [np.ones(len(texts), dtype=bool) for _ in conditions]
-
-
-def find_own(column: pa.Array, declared: Mapping[str, pa.Array], entities: Mapping[str, str]) -> Spans:
-    """Nothing."""
-    del column, declared, entities
-    return Spans.none()
-
+from governance.pii.search import Memory
 
 _Key = tuple[Any, ...]
 _DATE, _DATE_SCORE = "DATE_TIME", 0.6
@@ -43,10 +27,17 @@ _DATE, _DATE_SCORE = "DATE_TIME", 0.6
 
 @dataclass(frozen=True)
 class _Ready:
-    """A detector and what it remembers."""
+    """A detector, what it remembers, and the fewest digits and characters of a text that it is asked about."""
 
     detector: PresidioDetector
     memory: Memory
+    least_digits: int
+    least_length: int
+
+    @classmethod
+    def of(cls, detector: PresidioDetector) -> "_Ready":
+        conditions = detector.conditions
+        return cls(detector, Memory(), least_digits(conditions), least_length(conditions))
 
 
 class PresidioScanner:
@@ -71,9 +62,20 @@ class PresidioScanner:
         for name, column in columns.items():
             field = plan.of(name)
             ready = self._for(plan, field)
-            tools = Tools(ready.detector, ready.memory, met, find_own, self._names, _moment(plan))
-            answers[name] = scan_column(column, field, plan, declared, tools)
+            answers[name] = scan_column(column, field, plan, declared, self._tools(ready, plan))
         return answers
+
+    def _tools(self, ready: _Ready, plan: ScanPlan) -> Tools:
+        return Tools(
+            detector=ready.detector,
+            memory=ready.memory,
+            met=met_rows,
+            own=own_values.find,
+            names=self._names,
+            moment=_moment(plan),
+            least_digits=ready.least_digits,
+            least_length=ready.least_length,
+        )
 
     def _for(self, plan: ScanPlan, field: FieldScan) -> _Ready:
         chosen = self._recognisers(plan)
@@ -81,7 +83,7 @@ class PresidioScanner:
         key = (plan.entities, plan.countries, plan.threshold, tuple(sorted(plan.thresholds.items())), speaking)
         with self._lock:
             if key not in self._ready:
-                self._ready[key] = _Ready(detector_of(chosen, speaking, plan, self._limit), Memory())
+                self._ready[key] = _Ready.of(detector_of(chosen, speaking, plan, self._limit))
             return self._ready[key]
 
     def _recognisers(self, plan: ScanPlan) -> list[EntityRecognizer]:
@@ -104,7 +106,6 @@ def detector_of(
     speaking: Sequence[bool],
     plan: ScanPlan,
     seconds: float,
-    condition: Callable[[EntityRecognizer], Any] = condition_of,
 ) -> PresidioDetector:
     """A detector of these recognisers; `speaking` says for which the field's words speak.
 
@@ -117,8 +118,21 @@ def detector_of(
         counting = _counting(recogniser, speaks, plan.least(entity))
         if counting is not None:
             asked.append(Asked(part_of(counting), entity, speaks, plan.least(entity)))
-            conditions.append(condition(counting))
+            conditions.append(_condition(counting))
     return PresidioDetector(asked, conditions, seconds)
+
+
+_CONDITIONS: dict[_Key, Any] = {}
+
+
+def _condition(recogniser: Any) -> Any:
+    """The recogniser's condition, worked out once a process (a pattern of many alternatives takes seconds)."""
+    patterns = tuple(pattern.regex for pattern in getattr(recogniser, "patterns", ()))
+    regions = tuple(getattr(recogniser, "supported_regions", ()))
+    key = (type(recogniser), patterns, getattr(recogniser, "global_regex_flags", None), regions)
+    if key not in _CONDITIONS:
+        _CONDITIONS[key] = condition_of(recogniser)
+    return _CONDITIONS[key]
 
 
 def _counting(recogniser: Any, speaks: bool, least: float) -> Any:
