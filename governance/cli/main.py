@@ -36,8 +36,7 @@ def main() -> None:
         _say("stopped")
         sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
-        _say("stopped; the same command goes on where it was")
-        sys.exit(INTERRUPTED)
+        ending = INTERRUPTED
     except UserError as error:
         _say(str(error))
         sys.exit(USER)
@@ -53,6 +52,8 @@ def main() -> None:
             sys.exit(error.exit_code)
         _say(f"internal error ({type(error).__name__} at {_place(error)}). Please report it")
         sys.exit(INTERNAL)
+    if ending == INTERRUPTED:  # the library makes this of Ctrl-C, mostly
+        _say("stopped; the same command goes on where it was")
     sys.exit(ending if isinstance(ending, int) else 0)
 
 

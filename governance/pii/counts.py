@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 from governance.pii.scanner import Finding, ScannedColumn, ScanOutcome
 
+_ORDER = (ScanOutcome.UNDECLARED, ScanOutcome.CANNOT_TELL, ScanOutcome.DECLARED, ScanOutcome.CLEAN)
+
 
 @dataclass(frozen=True)
 class ColumnCounts:
@@ -26,7 +28,7 @@ class ColumnCounts:
     def of(cls, field: str, scanned: ScannedColumn, *, declared: bool = True) -> "ColumnCounts":
         """The counts of a scanned column."""
         undeclared, unknown = int(scanned.undeclared.sum()), int(scanned.cannot_tell.sum())
-        return cls(field, declared, len(scanned.undeclared), undeclared, unknown, scanned.findings)
+        return cls(field, declared, len(scanned.undeclared), undeclared, unknown, _together(field, scanned.findings))
 
     @property
     def share(self) -> float:
@@ -72,7 +74,5 @@ def _together(name: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     for one in findings:
         key = (str(one.outcome), one.entity, one.band)
         counts[key] = counts.get(key, 0) + one.count
-    return tuple(
-        Finding(name, ScanOutcome(outcome), count, entity, band)
-        for (outcome, entity, band), count in sorted(counts.items())
-    )
+    found = [Finding(name, ScanOutcome(outcome), count, *rest) for (outcome, *rest), count in counts.items()]
+    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.outcome), -one.count, one.entity, one.band)))
