@@ -15,9 +15,9 @@ FIELD = "value"
 
 
 def ours(scanner: Scanner, texts: Sequence[str], plan: ScanPlan, words: tuple[str, ...] = ()) -> Places:
-    """Where the scanner finds the plan's one entity, told by what it redacts. A cell that it can't redact is one place.
+    """Where the scanner finds the plan's one entity, told by what it redacts.
 
-    `words` are the field's.
+    A cell that it can't redact is one place; one that it can't tell of has none. `words` are the field's.
     """
     (entity,) = plan.entities
     field = FieldScan(FIELD, text=False, redact=True, context=words)
@@ -26,7 +26,7 @@ def ours(scanner: Scanner, texts: Sequence[str], plan: ScanPlan, words: tuple[st
     redacted = answer.redacted.to_pylist() if answer.redacted is not None else texts
     places = {}
     for index, (text, left) in enumerate(zip(texts, redacted, strict=True)):
-        if answer.undeclared[index] or answer.cannot_tell[index]:
+        if answer.undeclared[index]:
             places[index] = [(0, len(text))]
         elif left != text:
             places[index] = list(_replaced(text, left, f"<{entity}>"))

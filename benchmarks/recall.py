@@ -106,7 +106,7 @@ def total(report: Mapping[tuple[str, str], Pair]) -> Pair:
 
 def run() -> list[dict[str, Any]]:
     """Recall over all labelled cells beside Presidio's, and the same where only NFKC shows the value. Prints tables."""
-    scanner, cells = PresidioScanner(), corpus()
+    scanner, cells = PresidioScanner(limit_seconds=30), corpus()
     report = measure(scanner, cells)
     show("Made corpus", report)
     whole = total(report)
