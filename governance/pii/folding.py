@@ -8,7 +8,7 @@ separates.
 
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple, TypeVar, cast
 
 import numba
@@ -56,9 +56,13 @@ def compiled(function: F) -> F:
         return cast("F", numba.njit(nogil=True)(function))
 
 
-@lru_cache(maxsize=2)
 def table(*, written_out: bool = False) -> Table:
     """The fold of every character below LIMIT. With `written_out`, ä is ae, ö and ø are oe, ü is ue, å is aa."""
+    return _table(written_out)
+
+
+@cache
+def _table(written_out: bool) -> Table:
     start, count = np.full(LIMIT, SEPARATES, np.int32), np.zeros(LIMIT, np.uint8)
     symbols: list[int] = []
     for point in range(LIMIT):
@@ -120,11 +124,17 @@ def decode(data: Bytes, at: int, stop: int) -> tuple[int, int]:
 @compiled
 def folded(point: int, start: npt.NDArray[np.int32]) -> int:
     """Where the character's symbols stand; SEPARATES; IGNORED; from LIMIT on the symbol itself, as LIMIT + it."""
-    if point < 0x30000:
+    if point < LIMIT:
         return int(start[point])
     if point < 0x32400:
-        return 0x30000 + point
-    return -2 if 0xE0000 <= point <= 0xE0FFF else -1
+        return LIMIT + point
+    return IGNORED if 0xE0000 <= point <= 0xE0FFF else SEPARATES
+
+
+@compiled
+def stands_apart(symbol: int, apart: npt.NDArray[np.bool_]) -> bool:
+    """Whether a symbol is of a script without spaces."""
+    return symbol >= LIMIT or bool(apart[symbol])
 
 
 @compiled
@@ -132,10 +142,9 @@ def breaks(before: int, here: int, apart: npt.NDArray[np.bool_]) -> bool:
     """Whether a word may end between two symbols that touch: at a change between digit and letter, and in scripts that
     put no space between words.
     """
-    digit = 48 <= here <= 57
-    if digit != (48 <= before <= 57):
+    if (48 <= here <= 57) != (48 <= before <= 57):
         return True
-    return (before < 0x30000 and apart[before]) or before >= 0x30000 or here >= 0x30000 or apart[here]
+    return before + here >= 0xE00 and (stands_apart(before, apart) or stands_apart(here, apart))
 
 
 class Folded(NamedTuple):
@@ -168,13 +177,13 @@ def _fold_bytes(
         point, width = decode(data, at, stop)
         at += width
         where = folded(point, start)
-        if where == -1:
+        if where == SEPARATES:
             separated = True
-        elif where == -2:
+        elif where == IGNORED:
             if size and end[size - 1] == place:
                 end[size - 1] = place + 1
         else:
-            one = where >= 0x30000
+            one = where >= LIMIT
             for i in range(1 if one else count[point]):
                 symbol = point if one else int(symbols[where + i])
                 found[size] = symbol
@@ -199,7 +208,7 @@ def _symbol_count(data: Bytes, start: npt.NDArray[np.int32], count: Bytes) -> in
         point, width = decode(data, at, len(data))
         at += width
         if folded(point, start) >= 0:
-            size += 1 if point >= 0x30000 else count[point]
+            size += 1 if point >= LIMIT else count[point]
     return size
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from governance.pii.folding import fold
-from governance.pii.own_names import single
+from governance.pii.own_names import letters, single
 from governance.pii.own_search import ANYWHERE, Needle, Place, Text, needle_of, needles
 from governance.pii.own_words import COUNTRY_CODES, ROLES
 
@@ -14,7 +14,7 @@ LEAST_DIGITS, LONGEST_PREFIX = 6, 5
 """Fewest digits of a number that are the number; most digits before it: 00 and a country code."""
 
 _EXTENSION = re.compile(r"(?i)[\s,;/]*(?:extension|extn|ext|x|#)\.?\s*:?\s*[0-9]{1,7}\D*$")
-_TRUNK_ZERO = re.compile(r"\(0\)")
+_TRUNK_ZERO = re.compile(r"^[(\s]*(?:\+|00)[\d\s.()-]{0,12}\(0\)")
 _LINES = re.compile(r"[,;\n\r]+")
 
 
@@ -25,7 +25,8 @@ def email(text: Text, value: str) -> Iterator[Place]:
         yield from identifier(text, value)
         return
     parts = dict.fromkeys((local, local.partition("+")[0]))
-    for needle in dict.fromkeys(n for part in parts for n in needles(f"{part}@{domain}")):
+    whole = (value, f"{local.partition('+')[0]}@{domain}") if len(fold(domain).symbols) >= 3 else (value,)
+    for needle in dict.fromkeys(n for one in whole for n in needles(one)):
         for start, stop in text.find(needle):
             yield text.place(start, stop, WHOLE)
     for needle in dict.fromkeys(n for part in parts for n in needles(part)):
@@ -37,6 +38,8 @@ def email(text: Text, value: str) -> Iterator[Place]:
 
 def _local(text: Text, needle: Needle, start: int, stop: int) -> float:
     symbols = needle.symbols
+    if len(symbols) < 3:
+        return 0.0
     if text.gap(stop) == "@":
         return 0.0 if symbols in ROLES else PART
     if len(symbols) < 4 or symbols in ROLES or (symbols.isdecimal() and len(symbols) < LEAST_DIGITS):
@@ -63,7 +66,9 @@ def phone(text: Text, value: str) -> Iterator[Place]:
 
 def phone_digits(value: str) -> str:
     """A telephone number's national digits: no country code, no zero before the area, no extension."""
-    bare = _TRUNK_ZERO.sub("", _EXTENSION.sub("", value.strip()))
+    bare = _EXTENSION.sub("", value.strip())
+    if zero := _TRUNK_ZERO.match(bare):
+        return "".join(c for c in fold(bare[zero.end() :]).symbols if c.isdecimal()).lstrip("0")
     digits = "".join(c for c in fold(bare).symbols if c.isdecimal())
     international = bare.lstrip("( \t").startswith(("+", "\uff0b"))
     if not international and digits.startswith("00"):
@@ -129,16 +134,13 @@ def address(text: Text, value: str) -> Iterator[Place]:
 
 
 def _turned(line: str, *, written_out: bool) -> list[Needle]:
-    """The line with its first or last word, which has a digit, on the other side."""
+    """The line with its first or last word on the other side, if one of them has a digit."""
     words = line.split()
-    turned = [[*words[1:], words[0]], [words[-1], *words[:-1]]] if len(words) > 1 else []
-    forms = [fold(" ".join(w), written_out=written_out) for w in turned]
-    moved = [words[0], words[-1]] if turned else []
-    return [
-        needle_of(f, 0, len(f.symbols))
-        for f, word in zip(forms, moved, strict=True)
-        if any(c.isdecimal() for c in fold(word).symbols)
-    ]
+    first, last = (any(c.isdecimal() for c in fold(w).symbols) for w in (words[0], words[-1]))
+    if first == last:
+        return []
+    turned = fold(" ".join([*words[1:], words[0]] if first else [words[-1], *words[:-1]]), written_out=written_out)
+    return [needle_of(turned, 0, len(turned.symbols))]
 
 
 def identifier(text: Text, value: str) -> Iterator[Place]:
@@ -153,7 +155,7 @@ def identifier(text: Text, value: str) -> Iterator[Place]:
                 loose = Needle(symbols, ANYWHERE) if digits * 2 >= len(symbols) else needle
                 for start, stop in text.find(loose):
                     yield text.place(start, stop, WHOLE)
-        elif len(symbols) >= 4 or not symbols.isascii():
+        elif letters(symbols) >= 4:
             for start, stop in text.find(needle):
                 score = WHOLE if len(needle.joints) and len(symbols) >= 8 else single(text, start, stop, symbols)
                 if score:

@@ -89,9 +89,9 @@ def _chain(text: Text, chain: list[_Hit]) -> Iterator[Place]:
 def _alone(text: Text, hit: _Hit) -> float:
     if _introduced(text, hit.start):
         return ALONE
-    capital, letters = _capital(text, hit.start), _letters(hit.word.needle.symbols)
+    capital, size = _capital(text, hit.start), letters(hit.word.needle.symbols)
     if hit.word.grade == "plain":
-        return ALONE if capital else DOUBTFUL if letters >= 5 else 0.0
+        return ALONE if capital else DOUBTFUL if size >= 5 else 0.0
     if hit.word.grade == "common":
         return DOUBTFUL if capital and _within_sentence(text, hit) else 0.0
     return 0.0
@@ -132,10 +132,11 @@ def _is_whole(text: Text, start: int, stop: int, *, plain: bool) -> bool:
     """A whole name counts in any case if it is long and not made of common words; else it must begin with a capital,
     and a very short one be written apart.
     """
-    letters = _letters(text.folded.symbols[start:stop])
-    if letters >= 6 and plain:
+    size = letters(text.folded.symbols[start:stop])
+    if size >= 6 and plain:
         return True
-    return _capital(text, start) and (bool(text.folded.apart[start + 1 : stop].any()) or letters >= 5)
+    apart = bool(text.folded.apart[start + 1 : stop].any())
+    return _capital(text, start) and size >= (4 if apart else 5)
 
 
 def _capital(text: Text, symbol: int) -> bool:
@@ -148,7 +149,7 @@ def _upper(text: Text, symbol: int) -> bool:
     return character.isupper() or character.istitle()
 
 
-def _letters(symbols: str) -> int:
+def letters(symbols: str) -> int:
     """Letters as people count them. In scripts without spaces each is worth two."""
     composed = unicodedata.normalize("NFC", symbols)
     return sum(2 if ord(c) >= LIMIT or unspaced()[ord(c)] else 1 for c in composed)
@@ -165,14 +166,17 @@ def _name(value: str) -> _Name:
     whole: list[Needle] = []
     for written_out in (False,) if value.isascii() else (False, True):
         forms = [fold(m[0], written_out=written_out) for m in _WORDS.finditer(value)]
-        forms = [f for f in forms if f.symbols and f.symbols not in TITLES]
+        forms = [f for f in forms if f.symbols]
+        titled = any(f.symbols in TITLES for f in forms)
+        while forms and forms[0].symbols in TITLES:
+            forms = forms[1:]
         tokens = [needle_of(f, 0, len(f.symbols)) for f in forms]
         for token in tokens:
             for part in (token, *_parts(token)):
-                if _letters(part.symbols) >= 3 and any(c.isalpha() for c in part.symbols):
+                if letters(part.symbols) >= 3 and any(c.isalpha() for c in part.symbols):
                     words.setdefault(part.symbols, _Word(part, _grade(part.symbols)))
         if len(tokens) > 1:
-            whole += [_joined(tokens), _joined([tokens[-1], *tokens[:-1]])]
+            whole += [_joined(tokens)] + ([] if titled else [_joined([tokens[-1], *tokens[:-1]])])
     return _Name(tuple(words.values()), tuple(dict.fromkeys(whole)))
 
 

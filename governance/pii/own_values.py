@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from governance.pii import own_loops
+from governance.pii.folding import table, text_buffer, unspaced
 from governance.pii.own_dates import born, readings
 from governance.pii.own_forms import address, email, identifier, phone
+from governance.pii.own_loops import may_hold
 from governance.pii.own_names import person
 from governance.pii.own_search import Place, Text, TooManyError
 from governance.pii.spans import Mask, Spans
@@ -31,8 +34,22 @@ def find(column: pa.Array, declared: Mapping[str, pa.Array], entities: Mapping[s
     if column.type not in (pa.string(), pa.large_string()):
         raise TypeError(f"a column of {column.type} has no free text")
     fields = [f for f in declared if f in entities]
-    masks = {f: _both(column, declared[f]) for f in fields}
-    return look(column, declared, entities, masks)
+    buffers = [text_buffer(_as_text(declared[f])) for f in fields]
+    kinds = [_kind(entities[f], declared[f].type) for f in fields]
+    tables = (table(), table(written_out=True))
+    masks = may_hold(text_buffer(column), buffers, kinds, tables, unspaced())
+    return look(column, declared, entities, dict(zip(fields, masks, strict=True)))
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    text = values.type in (pa.string(), pa.large_string())
+    return values if text else values.cast(pa.string())
+
+
+def _kind(entity: str, kind: pa.DataType) -> int:
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return own_loops.DATE
+    return _KINDS.get(entity, own_loops.IDENTIFIER)
 
 
 def look(
@@ -83,9 +100,10 @@ _FORMS: dict[str, Callable[[Text, str], Iterator[Place]]] = {
     "PHONE_NUMBER": phone,
     "LOCATION": address,
 }
-
-
-def _both(column: pa.Array, values: pa.Array) -> Mask:
-    """Rows that have a text and a value."""
-    held = [c.is_valid().to_numpy(zero_copy_only=False) for c in (column, values)]
-    return np.asarray(held[0] & held[1], dtype=bool)
+_KINDS = {
+    "PERSON": own_loops.NAME,
+    "EMAIL_ADDRESS": own_loops.EMAIL,
+    "PHONE_NUMBER": own_loops.PHONE,
+    "LOCATION": own_loops.ADDRESS,
+    "DATE_TIME": own_loops.DATE_TEXT,
+}
