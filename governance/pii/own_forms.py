@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
-from governance.pii.folding import fold
+from governance.pii.folding import Folded, fold
 from governance.pii.own_names import letters, single
 from governance.pii.own_search import ANYWHERE, Needle, Place, Text, needle_of, needles
 from governance.pii.own_words import COUNTRY_CODES, ROLES
@@ -126,11 +127,17 @@ def address(text: Text, value: str) -> Iterator[Place]:
         for written_out in (False,) if line.isascii() else (False, True):
             one = fold(line, written_out=written_out)
             letters = sum(c.isalpha() for c in one.symbols)
-            if letters < 4 or letters == len(one.symbols):
+            if letters < 4 or letters == len(one.symbols) or _longest_word(one) not in text.folded.symbols:
                 continue
             for needle in dict.fromkeys((needle_of(one, 0, len(one.symbols)), *_turned(line, written_out=written_out))):
                 for start, stop in text.find(needle):
                     yield text.place(start, stop, PART)
+
+
+def _longest_word(one: Folded) -> str:
+    """The longest run of letters, which every way of writing a line has in it."""
+    edges = one.edge.nonzero()[0].tolist()
+    return max((one.symbols[low:high] for low, high in pairwise(edges)), key=len, default="")
 
 
 def _turned(line: str, *, written_out: bool) -> list[Needle]:

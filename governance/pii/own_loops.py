@@ -101,10 +101,10 @@ def _is_ascii(data: Bytes, at: int, stop: int) -> bool:
 @compiled
 def _has_umlaut(data: Bytes, at: int, stop: int) -> bool:
     """Whether a character from À to ÿ is there, as all that are written out are."""
+    found = False
     for i in range(at, stop):
-        if data[i] == 0xC3:
-            return True
-    return False
+        found |= data[i] == 0xC3
+    return found
 
 
 @compiled
