@@ -4,19 +4,24 @@ Write, audit, publish: rows are staged governed, gates judge the table as it wou
 publishes. Until then the last good version stays readable.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from threading import Event
+
+import pyarrow as pa
 
 from governance.audit.ledger import Ledger
 from governance.audit.records import Record
 from governance.contracts.types import Dataset, Source
 from governance.enforcement.plan import EnforcementPlan
-from governance.errors import GateError, KasbahError, UserError
+from governance.errors import ConflictError, GateError, KasbahError, UserError
 from governance.flows import findings, scan_gate
 from governance.flows.enforcing import Enforcing, Progress
 from governance.flows.runs import STEPS, Run, RunStore
-from governance.flows.stores import Lake, Merged, Publication, QualityGate, RuleResult, Warehouse
+from governance.flows.stores import Lake, LakeFile, Merged, Publication, QualityGate, RuleResult, Warehouse
 from governance.model.clock import Clock
 from governance.pii.counts import ColumnCounts
 
@@ -160,12 +165,32 @@ class Ingest:
             merged = self.warehouse.merge(run.id, plan)
             if _counts(merged) != next(step.counts for step in run.steps if step.name == "quality_gate"):
                 self._gate(run, plan)  # another run has published since: what was judged is no longer what would stand
-            files = self.lake.write(run.id, plan, self.warehouse.winners(run.id, plan))
             marks: dict[str, datetime] = self.runs.watermarks(run.id)
-            wanted = Publication(run.id, dataset.id, plan.version, merged, marks, files, self.clock())
-            published = self.warehouse.publish(wanted, plan)
+            wanted = Publication(run.id, dataset.id, plan.version, merged, marks, (), self.clock())
+            with self._lake_files(run, plan) as files:
+                published = self.warehouse.publish(wanted, plan, files)
         self.runs.record_publication(published)
         return {"new": published.merged.new, "changed": published.merged.changed, "lake_files": len(published.files)}
+
+    @contextmanager
+    def _lake_files(self, run: Run, plan: EnforcementPlan) -> Iterator[Callable[[], tuple[LakeFile, ...]]]:
+        """Write the lake's files while the warehouse moves the same rows; what the context gives waits for the files.
+        They count from the warehouse's commit on, so when it fails the writing is given up.
+        """
+        failed = Event()
+
+        def winners() -> Iterator[pa.RecordBatch]:
+            for batch in self.warehouse.winners(run.id, plan):
+                if failed.is_set():
+                    raise ConflictError("the publication that these files were for has failed")
+                yield batch
+
+        with ThreadPoolExecutor(1, "kasbah-lake") as thread:
+            try:
+                yield thread.submit(self.lake.write, run.id, plan, winners()).result
+            except BaseException:
+                failed.set()
+                raise
 
     def _purge(self, run: Run, plan: EnforcementPlan) -> dict[str, int]:
         self.warehouse.drop_stage(run.id, plan)

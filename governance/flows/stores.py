@@ -1,6 +1,6 @@
 """What a flow needs of the stores it writes: Protocols, and the small values that pass between them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -109,9 +109,15 @@ class Warehouse(Protocol):
         """(schema, name) of the relation that set rules are evaluated on: the table as it would look once published."""
         ...
 
-    def publish(self, publication: Publication, plan: EnforcementPlan) -> Publication:
+    def publish(
+        self,
+        publication: Publication,
+        plan: EnforcementPlan,
+        files: Callable[[], tuple[LakeFile, ...]] | None = None,
+    ) -> Publication:
         """One transaction: move the winners into the table and record the publication. A run that is already published
-        returns the recorded publication and changes nothing."""
+        returns the recorded publication and changes nothing. `files`, called once the rows have been moved, waits for
+        the lake's files, which are recorded with them; if it raises, nothing was published."""
         ...
 
     def publication(self, run: str) -> Publication | None:

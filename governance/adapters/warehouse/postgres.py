@@ -1,6 +1,6 @@
 """The warehouse as flows see it (`governance.flows.stores.Warehouse`), on PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -90,12 +90,18 @@ class PostgresWarehouse:
             reading.make_gate(connection, stage, shape, judged_columns(plan, shape))
         return STAGING, stage.gate_name
 
-    def publish(self, publication: Publication, plan: EnforcementPlan) -> Publication:
+    def publish(
+        self,
+        publication: Publication,
+        plan: EnforcementPlan,
+        files: Callable[[], tuple[LakeFile, ...]] | None = None,
+    ) -> Publication:
         """Move the winners into the table and write the books, in one durable transaction. A run that is published
-        already gives its record back and changes nothing. Raises ConflictError, and then nothing was published."""
+        already gives its record back and changes nothing. `files` waits for lake files that are being written
+        meanwhile. Raises ConflictError, and then nothing was published."""
         with transaction(self._dsn, f"publishing {plan.dataset}") as connection:
             self._tune(connection)
-            return publish.publish(connection, Stage(publication.run, plan), shape_of(plan), publication)
+            return publish.publish(connection, Stage(publication.run, plan), shape_of(plan), publication, files)
 
     def publication(self, run: str) -> Publication | None:
         """What a run has published, or None."""

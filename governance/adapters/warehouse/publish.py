@@ -1,5 +1,6 @@
 """Moving a run's winners into the published table: one transaction, or nothing."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,11 +13,18 @@ from governance.adapters.warehouse.session import SIDE_BY_SIDE, Connection, lock
 from governance.adapters.warehouse.shape import ROW, Shape, listed
 from governance.adapters.warehouse.staging import Stage
 from governance.errors import ConflictError
-from governance.flows.stores import Merged, Publication
+from governance.flows.stores import LakeFile, Merged, Publication
 
 
-def publish(connection: Connection, stage: Stage, shape: Shape, wanted: Publication) -> Publication:
-    """Insert new rows, update changed ones, and write the books, in the caller's transaction.
+def publish(
+    connection: Connection,
+    stage: Stage,
+    shape: Shape,
+    wanted: Publication,
+    files: Callable[[], tuple[LakeFile, ...]] | None = None,
+) -> Publication:
+    """Insert new rows, update changed ones, and write the books, in the caller's transaction. `files` waits for lake
+    files that are written meanwhile; they count from this transaction's commit on.
 
     A run that is published already gives its recorded publication back. Raises ConflictError if another run publishes
     this dataset now, or has done so since this one merged; StagingLostError if rows are missing.
@@ -35,7 +43,8 @@ def publish(connection: Connection, stage: Stage, shape: Shape, wanted: Publicat
             f"run {wanted.run}: rows of {shape.schema}.{shape.table} have come or gone since the merge; "
             "nothing was published. Merge and judge again"
         )
-    done = replace(wanted, merged=merged, published_at=wanted.published_at or _now(connection))
+    written = wanted.files if files is None else files()
+    done = replace(wanted, merged=merged, files=written, published_at=wanted.published_at or _now(connection))
     ledgers.record(connection, done)
     return done
 
