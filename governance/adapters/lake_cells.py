@@ -1,5 +1,6 @@
 """The lake's files as a scan reads them (`governance.flows.stored.StoredCells`): the manifest's, by row groups."""
 
+import errno
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 
 from governance.adapters.lake import ParquetLake
 from governance.enforcement.plan import EnforcementPlan
-from governance.errors import UserError
+from governance.errors import KasbahError, StoreUnavailableError, UserError
 from governance.flows.stored import Copy, Piece
 from governance.flows.stores import LakeFile
 
@@ -43,8 +44,8 @@ class LakeCells:
 def _opened(raw: pa.NativeFile, copy: Copy) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(raw, page_checksum_verification=True)
-    except (pa.ArrowException, OSError):
-        raise _damaged(copy) from None
+    except (pa.ArrowException, OSError) as error:
+        raise _meaning(error, copy) from None
 
 
 def _batches(file: pq.ParquetFile, group: int, columns: list[str], copy: Copy) -> Iterator[pa.RecordBatch]:
@@ -52,14 +53,20 @@ def _batches(file: pq.ParquetFile, group: int, columns: list[str], copy: Copy) -
     while True:
         try:
             batch = next(batches, None)
-        except (pa.ArrowException, OSError):
-            raise _damaged(copy) from None
+        except (pa.ArrowException, OSError) as error:
+            raise _meaning(error, copy) from None
         if batch is None:
             return
         yield batch
 
 
-def _damaged(copy: Copy) -> UserError:
+def _meaning(error: Exception, copy: Copy) -> KasbahError:
+    """An error number is the file system's; the reader of Parquet has none. Its message may quote what it read."""
+    number = getattr(error, "errno", None)
+    if number is not None:
+        return StoreUnavailableError(
+            f"the lake is away while {copy.name} is read ({errno.errorcode.get(number, number)})"
+        )
     return UserError(
         f"{copy.name} counts in the lake's manifest and can't be read as Parquet: restore it from a backup"
     )

@@ -60,6 +60,11 @@ def _dataset(report: ScanReport) -> str:
         lines.append("<h3>Not searched, as the contract says</h3>\n<ul>")
         lines += [f"<li>{escape(f)}: {escape(why or 'no reason given')}</li>" for f, why in report.exempt.items()]
         lines.append("</ul>")
+    if report.admitted:
+        fields = ", ".join(report.admitted)
+        lines.append(
+            f"<p>Of cells in these fields nobody can tell, and the contract lets them pass: {escape(fields)}.</p>"
+        )
     return "\n".join([*lines, "</section>"])
 
 

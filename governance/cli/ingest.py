@@ -21,6 +21,7 @@ from governance.flows.findings import percent
 from governance.flows.ingest import Report
 from governance.flows.runs import STEPS
 from governance.pii.counts import ColumnCounts
+from governance.pii.scanner import ScanOutcome
 
 _NAMES = 20
 _OUTCOMES = ("rows", "admitted", "quarantined", "refused")
@@ -124,7 +125,8 @@ def show_findings(out: Console, columns: Sequence[ColumnCounts], title: str = "s
         for n, found in enumerate(one.findings):
             shared = (f"{one.cells:,}", f"{one.undeclared:,}", percent(one.share)) if n == 0 else ("", "", "")
             name = one.field if one.declared else f"{one.field} (nobody declared it)"
-            words = (found.entity or str(found.outcome), found.band, f"{found.count:,}")
+            replaced = " (redacted)" if found.outcome is ScanOutcome.UNDECLARED and not one.undeclared else ""
+            words = ((found.entity or str(found.outcome)) + replaced, found.band, f"{found.count:,}")
             table.add_row(Text(name if n == 0 else ""), *shared, *map(Text, words))
     if table.row_count:
         out.print(table)

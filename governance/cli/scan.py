@@ -106,6 +106,8 @@ def _show(reports: Sequence[ScanReport]) -> None:
             show_findings(out, store.columns, title=f"{store.store}: found")
         for field, reason in report.exempt.items():
             out.print(Text(f"  not searched, as the contract says: {field} ({reason or 'no reason given'})"))
+        if report.admitted:
+            out.print(Text(f"  nobody can tell, and the contract lets them pass: {', '.join(report.admitted)}"))
     for limit in dict.fromkeys(limit for report in reports for limit in report.limits):
         out.print(Text(limit))
     out.print(_answer(reports))

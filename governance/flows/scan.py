@@ -84,7 +84,9 @@ class StoreReport:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan came to. `exempt` are fields that the contract has not searched, with its reasons."""
+    """What a scan came to. `exempt` are fields that the contract has not searched, with its reasons; `admitted` those
+    whose cells it stores although nobody can tell of them.
+    """
 
     scan: str
     dataset: str
@@ -93,6 +95,7 @@ class ScanReport:
     finished_at: datetime
     stores: tuple[StoreReport, ...]
     exempt: dict[str, str]
+    admitted: tuple[str, ...] = ()
     limits: tuple[str, ...] = LIMITS
 
     @property
@@ -145,7 +148,10 @@ class StoredScan:
             stored = [(store, copy) for store in self.stores for copy in store.copies(plan)]
             done = [self._copy(scan, store, copy, columns, progress) for store, copy in stored]
         begun = scan.started_at
-        return ScanReport(scan.id, plan.dataset, plan.version, begun, begun, _by_store(done), columns.exempt)
+        stores = _by_store(done)
+        told = {one.field for store in stores for one in store.columns if one.declared and one.cannot_tell}
+        admitted = tuple(field for field in plan.admit_unscanned if field in told)
+        return ScanReport(scan.id, plan.dataset, plan.version, begun, begun, stores, columns.exempt, admitted)
 
     def _copy(self, scan: Scan, store: StoredCells, copy: Copy, columns: StoredColumns, progress: Progress) -> CopyScan:
         known = scan.copies.get((copy.store, copy.name))

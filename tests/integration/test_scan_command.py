@@ -343,3 +343,19 @@ def test_of_a_scan_its_counts_are_on_record_and_no_value_of_a_row_is_kept(club: 
                    UNION ALL SELECT to_jsonb(k) FROM kasbah_control.scan_column k) AS all_of_it"""
         ).fetchone()
     assert kept and SECRET not in kept[0] and "V500" not in kept[0] and "EMAIL_ADDRESS" in kept[0]
+
+
+def test_the_scanner_of_the_installation_finds_what_was_put_past_the_gates(postgres: Postgres, tmp_path: Path) -> None:
+    with a_club(postgres, tmp_path) as club:
+        club.write(*(visit(n) for n in range(50)))
+        club.load()
+        assert club.kasbah("scan", "club.visits")[0] == 0
+        spoil(club, "UPDATE club.visits SET ticket = %s WHERE visit_id = 'V5'", f"ask {SECRET}")
+        spoil(club, "UPDATE club.visits SET sport = %s WHERE visit_id = 'V6'", "card 4111 1111 1111 1111")
+        spoil(club, "ALTER TABLE club.visits ADD COLUMN pieces bigint")
+        spoil(club, "UPDATE club.visits SET pieces = 4111111111111111 WHERE visit_id = 'V7'")
+        report = scan(club)
+        found = {one.field: set(one.entities) for one in columns(report).values() if one.undeclared}
+        assert "EMAIL_ADDRESS" in found.pop("ticket") and not report.unknown
+        assert found == {"sport": {"CREDIT_CARD"}, "pieces": {"CREDIT_CARD"}}
+        assert not any(one.undeclared for one in columns(report, "lake").values())
