@@ -39,6 +39,12 @@ def _add(connection: sa.Connection, subject: bytes, digest: bytes = b"d" * 32) -
     connection.execute(sa.insert(aliases).values(digest=digest, subject=subject))
 
 
+def _delete(keys: Keys, subject: bytes) -> None:
+    with keys.engine.begin() as connection:
+        connection.execute(SOON)
+        connection.execute(sa.delete(subjects).where(subjects.c.id == subject))
+
+
 def _count(keys: Keys, table: sa.Table) -> int:
     with keys.engine.begin() as connection:
         return int(connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
@@ -55,8 +61,7 @@ def test_an_alias_of_nobody_is_refused(keys: Keys) -> None:
 def test_a_subject_takes_its_aliases_and_links_along(keys: Keys) -> None:
     assert _count(keys, possible_links) == 1, "the phone that both brought"
     gone = _subject(keys, EMAILS[0])
-    with keys.engine.begin() as connection:
-        connection.execute(sa.delete(subjects).where(subjects.c.id == gone))
+    _delete(keys, gone)
     assert _count(keys, aliases) == 1 and _count(keys, possible_links) == 0
     assert _subject(keys, EMAILS[1]) != gone
 
@@ -64,12 +69,10 @@ def test_a_subject_takes_its_aliases_and_links_along(keys: Keys) -> None:
 def test_a_subject_that_gets_an_alias_cannot_go_meanwhile(keys: Keys, other: sa.Connection) -> None:
     wanted = _subject(keys, EMAILS[0])
     _add(other, wanted)
-    with pytest.raises(sa.exc.OperationalError, match="lock timeout"), keys.engine.begin() as connection:
-        connection.execute(SOON)
-        connection.execute(sa.delete(subjects).where(subjects.c.id == wanted))
+    with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+        _delete(keys, wanted)
     other.commit()
-    with keys.engine.begin() as connection:
-        connection.execute(sa.delete(subjects).where(subjects.c.id == wanted))
+    _delete(keys, wanted)
     assert _count(keys, aliases) == 1
 
 
