@@ -29,7 +29,7 @@ def find(column: pa.Array, declared: Mapping[str, pa.Array], entities: Mapping[s
 
     `declared` is field id -> values, as many rows as the column has. A field without an entity isn't personal data and
     is left out (a customer's segment may well stand in a text). A null text or value has nothing. A text in which a
-    value occurs too often to be looked at is unread. Raises TypeError for a column that isn't text.
+    value occurs too often to be looked at is unread. Places may overlap. Raises TypeError for a column that isn't text.
     """
     if column.type not in (pa.string(), pa.large_string()):
         raise TypeError(f"a column of {column.type} has no free text")
@@ -78,10 +78,13 @@ def look(
 
 
 def _some(places: Iterator[Place]) -> Iterator[Place]:
-    for count, place in enumerate(places):
-        if count >= MOST_PLACES:
+    seen: set[Place] = set()
+    for place in places:
+        if len(seen) >= MOST_PLACES:
             raise TooManyError
-        yield place
+        if place not in seen:
+            seen.add(place)
+            yield place
 
 
 def _places(text: Text, value: Any, entity: str) -> Iterator[Place]:
