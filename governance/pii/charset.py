@@ -9,7 +9,7 @@ import regex
 LAST = 0x10FFFF
 _SURROGATES = (0xD800, 0xDFFF)
 # A set with more ranges than this outside ASCII becomes all that lies outside ASCII: RE2's program stays small.
-_MOST_RANGES = 100
+_MOST_RANGES = 12
 # A set with more members than this that have a case is closed over case by adding every character that has one.
 _MOST_CASED = 128
 
@@ -148,10 +148,10 @@ def closed(chars: CharSet) -> CharSet:
 
 
 @lru_cache(maxsize=4096)
-def re2(chars: CharSet) -> str:
-    """An RE2 class that holds at least these characters: exactly these, unless they are many ranges outside ASCII."""
+def re2(chars: CharSet, exact: bool = False) -> str:
+    """An RE2 class that holds at least these characters: exactly these if asked, or if few ranges lie outside ASCII."""
     far = chars & NOT_ASCII
-    if len(far.ranges) > _MOST_RANGES:
+    if not exact and len(far.ranges) > _MOST_RANGES:
         chars = chars | NOT_ASCII
     chars = chars - CharSet((_SURROGATES,))
     if not chars:

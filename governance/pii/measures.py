@@ -2,19 +2,20 @@
 
 A measure counts, in the longest stretch of a text whose characters are all of some kinds, those that are of some
 (other) kinds: the most digits side by side, the letters of the whole text. Since a match is a stretch of the text, a
-text that measures less than every possible match holds none. One algebra gives the least of a pattern for every measure.
+text that measures less than every possible match holds none. One algebra gives the least of a pattern for each.
 """
 
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from governance.pii.charset import ANY, LAST, CharSet, digits, matched, words
-from governance.pii.syntax import Chars, Choice, Node, Repeat, Sequence
+from governance.pii.syntax import Chars, Choice, Node, Repeat, Sequence, edge
 
 # A measure stops here, and so does what is asked for.
 CAP = 63
@@ -61,11 +62,13 @@ STRETCHES = (
     Measure((*_WORD, Kind.HYPHEN), (Kind.DIGIT,)),
 )
 MEASURES = (*WHOLE, *STRETCHES)
-LENGTH, DIGITS = 0, 1
-"""The places of the length in characters and of the number of decimal digits among the measures."""
+SIZE = len(MEASURES) + 1
+"""How many facts there are: the measures, and last how often a full stop has part of a word right behind it."""
+LENGTH, DIGITS, RUN = 0, 1, len(WHOLE)
+"""The places among the measures of the length in characters, of the decimal digits, and of the most side by side."""
 
 Needs = tuple[int, ...]
-NOTHING: Needs = (0,) * len(MEASURES)
+NOTHING: Needs = (0,) * SIZE
 
 
 @lru_cache(maxsize=1)
@@ -132,8 +135,29 @@ _EMPTY = _Least(True, 0, 0, 0, 0)
 
 
 def needs(node: Node) -> Needs:
-    """The least of each measure that a text with a match of this tree has."""
-    return tuple(_least(node, measure).best for measure in MEASURES)
+    """The least of each fact that a text with a match of this tree has."""
+    return (*(_least(node, measure).best for measure in MEASURES), min(CAP, _inner_stops(node)))
+
+
+def _inner_stops(node: Node) -> int:
+    """The fewest full stops in a match that have part of a word right behind them."""
+    if isinstance(node, Sequence):
+        items = [item for item in node.items if edge(item, left=True)[0]]
+        beside = sum(_ends_in_stop(a) and _begins_as_word(b) for a, b in pairwise(items))
+        return beside + sum(map(_inner_stops, items))
+    if isinstance(node, Choice):
+        return min(map(_inner_stops, node.branches))
+    return node.low * _inner_stops(node.node) if isinstance(node, Repeat) else 0
+
+
+def _ends_in_stop(node: Node) -> bool:
+    chars, empty = edge(node, left=False)
+    return not empty and _within(chars, (Kind.DOT,))
+
+
+def _begins_as_word(node: Node) -> bool:
+    chars, empty = edge(node, left=True)
+    return not empty and _within(chars, _WORD)
 
 
 def weakest(needed: Listed[Needs]) -> Needs:

@@ -1,14 +1,14 @@
 """The compiled pass over a column's text: which clauses each cell has measures enough for."""
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from governance.pii.measures import CAP, MEASURES, STRETCHES, WHOLE, Kind, Needs, kind_of
+from governance.pii.measures import CAP, SIZE, STRETCHES, WHOLE, Kind, Needs, kind_of
 
 F = TypeVar("F", bound=Callable[..., object])
 Ints = npt.NDArray[np.int64]
@@ -34,9 +34,10 @@ def _lanes() -> Bits:
 
 
 def _marks() -> npt.NDArray[np.uint8]:
-    """For each kind: bit 2i says that it belongs to stretch i, bit 2i+1 that it is counted there."""
+    """For each kind: bit 2i says that it belongs to stretch i, bit 2i+1 that it is counted there; bit 6 is a stop."""
     marks = [
         sum((kind in m.within) << (2 * i) | (kind in m.counted) << (2 * i + 1) for i, m in enumerate(STRETCHES))
+        | (kind == Kind.DOT) << 6
         for kind in Kind
     ]
     return np.array(marks, np.uint8)
@@ -48,7 +49,7 @@ class Sieve:
     def __init__(self, needs: tuple[Needs, ...]) -> None:
         self.words = max(1, -(-len(needs) // 64))
         # For each measure and value, the set of needs that it suffices for.
-        self.suffices = np.zeros((len(MEASURES), CAP + 1, self.words), np.uint64)
+        self.suffices = np.zeros((SIZE, CAP + 1, self.words), np.uint64)
         for number, needed in enumerate(needs):
             word, bit = divmod(number, 64)
             for measure, least in enumerate(needed):
@@ -78,82 +79,79 @@ class Sieve:
 
 
 @_compiled
-def _sift(  # noqa: C901
-    data: Bytes,
-    offsets: Ints,
+def _sift(
+    data: Any,
+    offsets: Any,
     start: int,
     stop: int,
-    kinds: Bytes,
-    lanes: Bits,
-    marks: Bytes,
-    suffices: Bits,
-    rows: Ints,
-    bits: Bits,
+    kinds: Any,
+    lanes: Any,
+    marks: Any,
+    suffices: Any,
+    rows: Any,
+    bits: Any,
 ) -> int:
-    """Fill `rows` and `bits` for the cells from `start` to `stop`; how many there are.
-
-    A sequence of bytes that is no UTF-8 counts for nothing but its length.
-    """
-    words = suffices.shape[2]
+    """Fill `rows` and `bits` for the cells from `start` to `stop`; how many there are."""
+    facts = np.zeros(suffices.shape[0], np.int64)
     found = 0
-    whole = np.zeros(8, np.int64)
     for row in range(start, stop):
-        at, end = offsets[row], offsets[row + 1]
-        whole[:] = 0
-        sums = np.uint64(0)
-        steps = 0
-        run0, run1, run2 = np.int64(0), np.int64(0), np.int64(0)
-        best0, best1, best2 = 0, 0, 0
-        while at < end:
-            lead = data[at]
-            if lead < 0x80:
-                kind = kinds[lead]
-                at += 1
-            elif lead < 0xE0:
-                kind = kinds[(lead & 0x1F) << 6 | (data[at + 1] & 0x3F)] if at + 1 < end else kinds[0]
-                at += 2
-            elif lead < 0xF0:
-                kind = (
-                    kinds[(lead & 0xF) << 12 | np.int64(data[at + 1] & 0x3F) << 6 | (data[at + 2] & 0x3F)]
-                    if at + 2 < end
-                    else kinds[0]
-                )
-                at += 3
-            else:
-                code = np.int64(0)
-                if at + 3 < end:
-                    code = (
-                        np.int64(lead & 0x7) << 18
-                        | np.int64(data[at + 1] & 0x3F) << 12
-                        | np.int64(data[at + 2] & 0x3F) << 6
-                        | np.int64(data[at + 3] & 0x3F)
-                    )
-                kind = kinds[code] if code < 0x110000 else kinds[0]
-                at += 4
-            sums += lanes[kind]
-            mark = np.int64(marks[kind])
-            run0 = (run0 + (mark >> 1 & 1)) * (mark & 1)
-            run1 = (run1 + (mark >> 3 & 1)) * (mark >> 2 & 1)
-            run2 = (run2 + (mark >> 5 & 1)) * (mark >> 4 & 1)
-            best0 = max(best0, run0)
-            best1 = max(best1, run1)
-            best2 = max(best2, run2)
-            steps += 1
-            if steps == _FOLDED:
-                for lane in range(8):
-                    whole[lane] = min(CAP, whole[lane] + np.int64(sums >> np.uint64(_LANE * lane) & np.uint64(0xFF)))
-                sums = np.uint64(0)
-                steps = 0
+        _measure(data, offsets[row], offsets[row + 1], kinds, lanes, marks, facts)
         some = np.uint64(0)
-        for word in range(words):
-            left = suffices[8, min(best0, CAP), word] & suffices[9, min(best1, CAP), word]
-            left &= suffices[10, min(best2, CAP), word]
-            for lane in range(8):
-                value = min(CAP, whole[lane] + np.int64(sums >> np.uint64(_LANE * lane) & np.uint64(0xFF)))
-                left &= suffices[lane, value, word]
+        for word in range(suffices.shape[2]):
+            left = suffices[0, min(facts[0], CAP), word]
+            for fact in range(1, suffices.shape[0]):
+                left &= suffices[fact, min(facts[fact], CAP), word]
             bits[found, word] = left
             some |= left
         if some != np.uint64(0):
             rows[found] = row
             found += 1
     return found
+
+
+@_compiled
+def _measure(data: Any, at: Any, end: Any, kinds: Any, lanes: Any, marks: Any, facts: Any) -> None:
+    """The facts of one cell, in the order of the needs."""
+    facts[:] = 0
+    sums, steps = np.uint64(0), 0
+    run0, run1, run2 = np.int64(0), np.int64(0), np.int64(0)
+    best0, best1, best2 = np.int64(0), np.int64(0), np.int64(0)
+    stop, stops = np.int64(0), np.int64(0)
+    while at < end:
+        code = np.int64(data[at])
+        size = 1
+        if code >= 0x80:
+            size = 2 if code < 0xE0 else 3 if code < 0xF0 else 4
+            code = _code_point(data, at, size) if at + size <= end else np.int64(0)
+        at += size
+        kind = kinds[code]
+        sums += lanes[kind]
+        mark = np.int64(marks[kind])
+        run0 = (run0 + (mark >> 1 & 1)) * (mark & 1)
+        run1 = (run1 + (mark >> 3 & 1)) * (mark >> 2 & 1)
+        run2 = (run2 + (mark >> 5 & 1)) * (mark >> 4 & 1)
+        best0, best1, best2 = max(best0, run0), max(best1, run1), max(best2, run2)
+        stops += stop & (mark >> 2)
+        stop = mark >> 6 & 1
+        steps += 1
+        if steps == _FOLDED:
+            _fold(sums, facts)
+            sums, steps = np.uint64(0), 0
+    _fold(sums, facts)
+    facts[8], facts[9], facts[10], facts[11] = best0, best1, best2, stops
+
+
+@_compiled
+def _code_point(data: Any, at: Any, size: int) -> Any:
+    """The code point of a sequence of two to four bytes; what is no UTF-8 counts for nothing but its length."""
+    code = np.int64(data[at]) & (0x7F >> size)
+    for place in range(1, size):
+        code = code << 6 | np.int64(data[at + place] & 0x3F)
+    return code if code < 0x110000 else np.int64(0)
+
+
+@_compiled
+def _fold(sums: Any, facts: Any) -> None:
+    """Add the counts in the lanes of a sum."""
+    for lane in range(8):
+        facts[lane] += np.int64(sums >> np.uint64(_LANE * lane) & np.uint64(0xFF))

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from governance.pii.charset import ANY, NONE, CharSet, re2, words
+from governance.pii.charset import ANY, CharSet, re2, words
 from governance.pii.measures import Needs, needs, strongest
-from governance.pii.syntax import Boundary, Chars, Choice, Look, Node, NotUnderstoodError, Repeat, Sequence, parse
+from governance.pii.syntax import Boundary, Chars, Choice, Look, Node, NotUnderstoodError, Repeat, Sequence, edge, parse
 
 _MOST_REPEATS = (64, 16, 4)
 _MOST_LENGTH = 400_000
@@ -167,12 +167,12 @@ class _Writer:
 
     @staticmethod
     def boundary(known: _Around, inner: tuple[Node, ...], left: bool) -> None:
-        edge, empty = _edge(Sequence(inner), left)
+        chars, empty = edge(Sequence(inner), left)
         if empty:
             return
-        if edge <= words():
+        if chars <= words():
             known.chars = known.chars & ~words()
-        elif not edge & words():
+        elif not chars & words():
             known.chars = known.chars & words()
             known.end = False
 
@@ -188,24 +188,3 @@ class _Writer:
 
 def _takes_none(node: Node) -> bool:
     return isinstance(node, Look | Boundary) or (isinstance(node, Sequence) and all(map(_takes_none, node.items)))
-
-
-def _edge(node: Node, left: bool) -> tuple[CharSet, bool]:
-    """The characters that a node can begin (or end) with, and whether it can be empty."""
-    if isinstance(node, Chars):
-        return node.most, False
-    if isinstance(node, Sequence):
-        chars = NONE
-        for item in node.items if left else node.items[::-1]:
-            more, empty = _edge(item, left)
-            chars = chars | more
-            if not empty:
-                return chars, False
-        return chars, True
-    if isinstance(node, Choice):
-        edges = [_edge(branch, left) for branch in node.branches]
-        return CharSet.of(r for chars, _ in edges for r in chars.ranges), any(empty for _, empty in edges)
-    if isinstance(node, Repeat):
-        chars, empty = _edge(node.node, left)
-        return chars, empty or node.low == 0
-    return NONE, True

@@ -77,6 +77,27 @@ def bare(node: Node) -> Node:
     return node if isinstance(node, Chars) else EMPTY
 
 
+def edge(node: Node, left: bool) -> tuple[CharSet, bool]:
+    """The characters that a match can begin with (or end with), and whether it can be empty."""
+    if isinstance(node, Chars):
+        return node.most, False
+    if isinstance(node, Sequence):
+        chars = NONE
+        for item in node.items if left else node.items[::-1]:
+            more, empty = edge(item, left)
+            chars = chars | more
+            if not empty:
+                return chars, False
+        return chars, True
+    if isinstance(node, Choice):
+        edges = [edge(branch, left) for branch in node.branches]
+        return CharSet.of(r for chars, _ in edges for r in chars.ranges), any(empty for _, empty in edges)
+    if isinstance(node, Repeat):
+        chars, empty = edge(node.node, left)
+        return chars, empty or node.low == 0
+    return NONE, True
+
+
 _KNOWN_FLAGS = regex.IGNORECASE | regex.MULTILINE | regex.DOTALL | regex.UNICODE | regex.VERSION0
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
 _HEX_WIDTH = {"x": 2, "u": 4, "U": 8}

@@ -8,14 +8,22 @@ import inspect
 from typing import Any
 
 from presidio_analyzer import PatternRecognizer
-from presidio_analyzer.predefined_recognizers import IbanRecognizer
+from presidio_analyzer.predefined_recognizers import (
+    IbanRecognizer,
+    PhoneRecognizer,
+    ZaMobileNumberRecognizer,
+    ZaTelephoneNumberRecognizer,
+)
 
+from governance.adapters.presidio.phones import phone_clauses
 from governance.pii.prefilter import Condition
 from governance.pii.superset import Clause, clause_of
 
 _SEARCH = ("analyze", "_PatternRecognizer__analyze_patterns", "_deny_list_to_regex")
 # It searches for its patterns with its own flags, as the base class does, and reports what begins where they are found.
 _ALIKE = (IbanRecognizer,)
+# They ask phonenumbers' matcher for numbers of their regions; the South African ones then keep a part of them.
+_PHONES = (PhoneRecognizer, ZaMobileNumberRecognizer, ZaTelephoneNumberRecognizer)
 
 
 def condition_of(recognizer: Any) -> Condition | None:
@@ -25,6 +33,9 @@ def condition_of(recognizer: Any) -> Condition | None:
     """
     if isinstance(recognizer, PatternRecognizer) and _searches_by_pattern(recognizer):
         return _by_patterns(recognizer)
+    if type(recognizer) in _PHONES and "analyze" not in vars(recognizer):
+        clauses = phone_clauses(tuple(recognizer.supported_regions), recognizer.leniency)
+        return None if clauses is None else Condition(clauses)
     return None
 
 
