@@ -42,7 +42,10 @@ class Tools:
 
 @dataclass
 class _Sight:
-    """What is seen of a column, by rows. `hidden` are seen in the plain form alone."""
+    """What is seen of a leaf, by position in it, or of a column, by rows; `unknown` always by rows.
+
+    `hidden` are seen in the plain form alone.
+    """
 
     open: list[Spans] = field(default_factory=list)
     hidden: list[Spans] = field(default_factory=list)
@@ -56,11 +59,14 @@ def scan_column(
     rows = len(column)
     sight = _Sight()
     for whole in leaves(column):
-        leaf = _look(whole, how, sight, tools)
+        here = _Sight()
+        leaf = _look(whole, how, here, tools)
         if how.text and pa.types.is_string(leaf.values.type):
             own = declared if leaf.rows is None else {f: v.take(pa.array(leaf.rows)) for f, v in declared.items()}
-            sight.open.append(_of_rows(tools.own(leaf.values, own, plan.own), leaf))
-    sight = _Sight([_settled(concat(*sight.open), how)], [_settled(concat(*sight.hidden), how)], sight.unknown)
+            here.open.append(tools.own(leaf.values, own, plan.own))
+        sight.open.append(_of_rows(_settled(concat(*here.open), how), leaf))
+        sight.hidden.append(_of_rows(_settled(concat(*here.hidden), how), leaf))
+        sight.unknown += here.unknown
     spans = concat(*sight.open, *sight.hidden)
     unknown = spans.not_read(rows)
     for some in sight.unknown:
@@ -81,7 +87,7 @@ def _look(leaf: Leaf, how: FieldScan, sight: _Sight, tools: Tools) -> Leaf:
     if forms.is_moment(leaf.values.type):
         if tools.moment is not None:
             held = np.flatnonzero(leaf.values.is_valid().to_numpy(zero_copy_only=False))
-            sight.open.append(_of_rows(Spans.of((int(i), 0, 0, *tools.moment) for i in held), leaf))
+            sight.open.append(Spans.of((int(i), 0, 0, *tools.moment) for i in held))
         return leaf
     texts = forms.texts_of(leaf.values, tools.least_digits, tools.least_length)
     if texts is None:
@@ -141,7 +147,7 @@ def _in_text(column: pa.Array, hidden: Spans) -> tuple[Spans, Mask]:
 
 
 def _spread(spans: Spans, texts: Texts, leaf: Leaf) -> Spans:
-    """From distinct values to the rows that hold them; only those with a hit are looked for."""
+    """From distinct values to the places in the leaf that hold them; only those with a hit are looked for."""
     hit = np.unique(np.concatenate([spans.row, spans.unread]))
     if not len(hit):
         return Spans.none()
@@ -154,7 +160,7 @@ def _spread(spans: Spans, texts: Texts, leaf: Leaf) -> Spans:
         spans.names,
         np.searchsorted(hit, spans.unread),
     )
-    return renumbered.spread(texts.index_of(leaf.values, hit), leaf.rows)
+    return renumbered.spread(texts.index_of(leaf.values, hit))
 
 
 def _lettered(leaf: Leaf, texts: Texts) -> Ints:
@@ -183,18 +189,23 @@ def _undeclared(spans: Spans, how: FieldScan) -> Spans:
 
 
 def _settled(spans: Spans, how: FieldScan) -> Spans:
-    """Without places inside a declared one: the domain in a declared e-mail address is no other entity's find."""
+    """Without what a declared place is read as besides, and without what is seen inside it and is no surer than it: the
+    domain in a declared e-mail address is no other entity's find, a card number in a declared web address is one.
+    """
     if not len(spans) or not how.declared:
         return spans
     held = np.array([name in how.declared for name in spans.names])[spans.entity]
-    declared: dict[int, list[tuple[int, int]]] = {}
-    for row, start, end in zip(spans.row[held], spans.start[held], spans.end[held], strict=True):
-        declared.setdefault(int(row), []).append((int(start), int(end)))
-    inside = [
-        any(low <= start and end <= high for low, high in declared.get(row, ()))
-        for row, start, end, _, _ in spans.tuples()
+    declared: dict[int, list[tuple[int, int, float]]] = {}
+    for row, start, end, _, score in spans.where(held).tuples():
+        declared.setdefault(row, []).append((start, end, score))
+    settled = [
+        any(
+            (start, end) == (low, high) or (low <= start and end <= high and score <= sure)
+            for low, high, sure in declared.get(row, ())
+        )
+        for row, start, end, _, score in spans.tuples()
     ]
-    return spans.where(held | ~np.array(inside))
+    return spans.where(held | ~np.array(settled))
 
 
 def _count(spans: Spans, how: FieldScan, rows: int) -> tuple[Finding, ...]:

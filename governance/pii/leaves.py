@@ -41,6 +41,8 @@ def _walk(values: pa.Array, rows: Rows | None) -> Iterator[Leaf]:
         yield from _walk(pc.run_end_decode(values), rows)
     elif any(matches(kind) for matches, _ in _SAME_AS):
         yield from _walk_as(values, next(same for matches, same in _SAME_AS if matches(kind)), rows)
+    elif pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):  # Arrow has no `unique` of these
+        yield Leaf(values.cast(pa.decimal128(kind.precision, kind.scale)), rows)
     elif pa.types.is_struct(kind):
         for child in values.flatten():
             yield from _walk(child, rows)
