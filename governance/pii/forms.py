@@ -1,8 +1,8 @@
 """How a person would read a cell: the distinct values of a leaf as texts, and a text's plain form.
 
-Numbers are read without exponent and, where they are whole, without a fraction: a card number in a decimal or floating
-column is its digits. Bytes are read as UTF-8. Dates, times and booleans have no texts: their type says what they are,
-and nothing else can be kept in them.
+A whole number in a decimal or floating column is its digits: a card number there is found. A number with a fraction is
+a quantity, as no identifier has one, and has no text; neither have dates, times and booleans, whose type says what they
+are. Bytes are read as UTF-8.
 """
 
 import unicodedata
@@ -147,25 +147,24 @@ def _largest(kind: pa.DataType) -> int:
 
 
 def _floats(cells: pa.Array, least_digits: int, least_length: int) -> Texts | None:
-    del least_digits, least_length
     distinct = pc.drop_null(pc.unique(cells))
-    distinct = distinct.filter(pc.is_finite(distinct))
-    return Texts(distinct, _read(distinct.cast(pa.string())))
+    whole = distinct.filter(pc.and_(pc.is_finite(distinct), pc.equal(distinct, pc.trunc(distinct))))
+    whole = whole.filter(pc.greater_equal(pc.abs(whole), 10.0 ** (max(least_digits, least_length - 1, 1) - 1)))
+    return Texts(whole, _digits(whole.cast(pa.string())))
 
 
 def _decimals(cells: pa.Array, least_digits: int, least_length: int) -> Texts | None:
     kind = cells.type
-    if kind.scale <= 0 and kind.precision - kind.scale < least_digits:
+    if kind.precision - kind.scale < max(least_digits, least_length - 1):
         return None
-    if kind.scale > 0 and kind.precision < least_digits:
-        return None
-    del least_length
     distinct = pc.drop_null(pc.unique(cells))
-    return Texts(distinct, _read(distinct.cast(pa.string())))
+    if kind.scale > 0:
+        distinct = distinct.filter(pc.equal(distinct, pc.trunc(distinct)))
+    return Texts(distinct, _digits(distinct.cast(pa.string())))
 
 
-def _read(numbers: pa.Array) -> pa.Array:
-    """Printed numbers without exponent, whole ones without a fraction."""
+def _digits(numbers: pa.Array) -> pa.Array:
+    """Printed whole numbers without exponent and fraction."""
     raised = np.flatnonzero(pc.match_substring_regex(numbers, "[eE]").to_numpy(zero_copy_only=False))
     if len(raised):
         texts = numbers.to_pylist()

@@ -6,13 +6,13 @@ invalidation are its own; the result is that of `AnalyzerEngine.analyze` with th
 them), without the explanations that it builds for each match.
 """
 
-import copy
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import regex
+from phonenumbers import PhoneNumberMatcher
 from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import IbanRecognizer, PhoneRecognizer
 
@@ -139,25 +139,24 @@ class Phones:
     phonenumbers gives up silently after 65,535 candidates; in windows it never does.)
     """
 
-    regions: tuple[PhoneRecognizer, ...]
-
-    @classmethod
-    def of(cls, recogniser: PhoneRecognizer) -> "Phones":
-        """The recogniser region by region, so that the clock is seen between them."""
-        regions = []
-        for region in recogniser.supported_regions:
-            one = copy.copy(recogniser)
-            one.supported_regions = (region,)
-            regions.append(one)
-        return cls(tuple(regions))
+    recogniser: PhoneRecognizer
 
     def find(self, text: str, clock: Clock) -> Iterator[tuple[int, int, float]]:
-        """Every number in every window, as each region writes it."""
+        """Every number in every window, as each of the recogniser's regions writes it."""
         for first, last in _windows(text):
-            for region in self.regions:
+            for region in self.recogniser.supported_regions:
                 clock.left()
-                for one in region.analyze(text[first:last], region.supported_entities):
-                    yield first + one.start, first + one.end, float(one.score)
+                for one in self._in_window(text[first:last], region):
+                    yield first + one[0], first + one[1], one[2]
+
+    def _in_window(self, text: str, region: str) -> Iterator[tuple[int, int, float]]:
+        recogniser = self.recogniser
+        if type(recogniser) is not PhoneRecognizer:  # the South African ones keep a part of what is found
+            for one in recogniser.analyze(text, recogniser.supported_entities):
+                yield one.start, one.end, float(one.score)
+            return
+        for match in PhoneNumberMatcher(text, region, leniency=recogniser.leniency or 0):
+            yield match.start, match.end, float(recogniser.SCORE)
 
 
 def _windows(text: str) -> Iterator[tuple[int, int]]:
@@ -190,7 +189,7 @@ def _matches(pattern: Any, text: str, clock: Clock) -> Iterator[Any]:
 def part_of(recogniser: EntityRecognizer) -> Part:
     """The part that does this recogniser's work. Raises KasbahError for one whose work isn't known."""
     if isinstance(recogniser, PhoneRecognizer):
-        return Phones.of(recogniser)
+        return Phones(recogniser)
     if type(recogniser) is IbanRecognizer:
         return Ibans.of(recogniser)
     if isinstance(recogniser, PatternRecognizer) and type(recogniser).analyze is PatternRecognizer.analyze:

@@ -115,11 +115,22 @@ def detector_of(
     asked, conditions = [], []
     for recogniser, speaks in zip(recognisers, speaking, strict=True):
         entity = recogniser.supported_entities[0]
-        counting = _counting(recogniser, speaks, plan.least(entity))
-        if counting is not None:
+        for counting in _by_region(_counting(recogniser, speaks, plan.least(entity))):
             asked.append(Asked(part_of(counting), entity, speaks, plan.least(entity)))
             conditions.append(_condition(counting))
     return PresidioDetector(asked, conditions, seconds)
+
+
+def _by_region(recogniser: Any) -> list[Any]:
+    """A recogniser of phone numbers for each of its regions: a text is read as those write numbers that it can fit."""
+    if recogniser is None or not isinstance(recogniser, PhoneRecognizer):
+        return [] if recogniser is None else [recogniser]
+    regions = []
+    for region in recogniser.supported_regions:
+        one = copy.copy(recogniser)
+        one.supported_regions = (region,)
+        regions.append(one)
+    return regions
 
 
 _CONDITIONS: dict[_Key, Any] = {}
