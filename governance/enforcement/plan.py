@@ -16,6 +16,7 @@ from governance.contracts.types import (
     Dataset,
     Field,
     LogicalType,
+    OnCannotTell,
     OnFinding,
     Protect,
     Scan,
@@ -214,7 +215,7 @@ def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
         version_field=dataset.updated_at,
         record_date=dataset.record_date,
         scanned=tuple(f.id for f in clear),
-        admit_unscanned=tuple(f.id for f in clear),
+        admit_unscanned=tuple(f.id for f in clear if f.on_cannot_tell is OnCannotTell.ADMIT),
         quarantine_days=dataset.quarantine_retention_days,
         scan=_scan_plan(dataset, columns, clear),
         undeclared_share=dataset.scanning.undeclared_share,
@@ -247,8 +248,14 @@ def _scan_plan(dataset: Dataset, columns: tuple[ColumnPlan, ...], clear: tuple[F
 
 
 def context_of(*texts: str) -> tuple[str, ...]:
-    """The words of a field's name and description, in small letters, each once."""
-    return tuple(dict.fromkeys(word.lower() for text in texts for word in _WORD.findall(text)))
+    """The words of a field's name and description, in small letters, each once; then each text of several words as
+    phrases, since an entity may be known by one ("national insurance", "steuer-id").
+    """
+    words = [[word.lower() for word in _WORD.findall(text)] for text in texts]
+    apart = [word for some in words for word in some]
+    several = [(text, some) for text, some in zip(texts, words, strict=True) if len(some) > 1]
+    phrases = [phrase for text, some in several for phrase in (" ".join(some), "-".join(some), text.lower())]
+    return tuple(dict.fromkeys((*apart, *phrases)))
 
 
 def _column(one: Field, subject: str | None) -> ColumnPlan:

@@ -97,8 +97,16 @@ def test_the_rows_own_values_are_its_personal_fields_by_what_they_are(tmp_path: 
 def test_a_fields_name_and_description_are_its_context(tmp_path: Path) -> None:
     contract = visits(tmp_path, described="Phone number, if the IBANCode isn't known")
     context = plan_of(contract).scan.of("remark").context
-    assert context == ("remark", "phone", "number", "if", "the", "iban", "code", "isn", "t", "known")
-    assert context_of("CreditCardNo", "номер_Карты") == ("credit", "card", "no", "номер", "карты")
+    assert context[:10] == ("remark", "phone", "number", "if", "the", "iban", "code", "isn", "t", "known")
+    assert context_of("CreditCardNo", "номер_Карты")[:5] == ("credit", "card", "no", "номер", "карты")
+
+
+def test_a_name_of_several_words_is_context_as_a_phrase_too() -> None:
+    assert "national insurance no" in context_of("national_insurance_no")
+    assert "steuer-id" in context_of("steuer_id")
+    assert "ust-idnr" in context_of("USt-IdNr")
+    assert "เลขประจำตัวประชาชน" in context_of("เลขประจำตัวประชาชน")
+    assert context_of("remark") == ("remark",)
 
 
 def test_redaction_and_the_pattern_scan_are_compiled(tmp_path: Path) -> None:
