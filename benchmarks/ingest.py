@@ -58,7 +58,8 @@ class Bench:
         folder, databases = self.folder / name, [f"{name}_{part}" for part in ("control", "warehouse")]
         folder.mkdir()
         try:
-            settings = _settings(folder, *map(self.server.create, databases), table)
+            control, warehouse = (self.server.create(database) for database in databases)
+            settings = _settings(folder, control, warehouse, table)
             _run(settings, Path(sys.executable).with_name("kasbah"), "keys", "init")
             if mode != "clear":
                 meet(settings)

@@ -74,7 +74,7 @@ def ungoverned(flow: Ingest, plan: EnforcementPlan) -> tuple[Ingest, Enforcement
 def in_clear(plan: EnforcementPlan) -> EnforcementPlan:
     """The plan of a table in which nothing is personal."""
     columns = tuple(replace(c, protect="clear", subject=None) for c in plan.columns)
-    return replace(plan, columns=columns, subjects=())
+    return replace(plan, columns=columns, subjects=(), scanned=())
 
 
 def let_through(
