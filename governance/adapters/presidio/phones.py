@@ -48,7 +48,8 @@ _MOST_REGIONS = 24  # with more of them the digits' values say nothing
 _MOST_LENGTHS = 3  # with more of them a prefix's pattern would be large
 _NOT_GEOGRAPHIC = "001"
 _DIGIT = re2(CharSet.chars("0123456789") | NOT_ASCII)  # a wide one: the clause's needs count the digits themselves
-_BEFORE, _AFTER = r"(?:\A|[^0-9])", r"(?:\z|[^0-9])"
+# From VALID on, a find has no Latin letter beside it; one that begins an extension (e, x, i, a) may follow its digits.
+_BEFORE, _AFTER = r"(?:\A|[^0-9A-Za-z])", r"(?:\z|[^0-9B-DF-HJ-WYZb-df-hj-wyz])"
 _EXTENSIONS = r"(?:[eE]?[xX][tT]|[iI\x{130}\x{131}][nN][tT]|[aA][nN][eE][xX][oO])"
 _MARKS = r"(?:[xX#~\x{80}-\x{10ffff}]|[iI\x{80}-\x{10ffff}][nN\x{80}-\x{10ffff}][tT\x{80}-\x{10ffff}])"
 
