@@ -59,8 +59,16 @@ def _compiles(pattern: str) -> bool:
 
 
 def _seen(tree: Node, most: int) -> Iterator[str]:
+    """What must be seen besides the match: right at its begin, or somewhere."""
+    items = tree.items if isinstance(tree, Sequence) else (tree,)
+    first = next((i for i, item in enumerate(items) if not _takes_none(item)), len(items))
+    writer, inner = _Writer(most), items[first:]
+    before = writer.beside(items[:first], inner, True)
+    begin, empty = edge(Sequence(inner), left=True)
     for look in _looks(tree):
-        yield _Writer(most).write(look.node, _Edges(True, True))
+        anchored = look.ahead and look in items[:first] and not before.bodies and not empty
+        there = writer.from_begin(look.node, begin) if anchored else None
+        yield writer.write(look.node, _Edges(True, True)) if there is None else before.text(r"\A") + there
 
 
 def _looks(node: Node) -> Iterator[Look]:
@@ -151,6 +159,21 @@ class _Writer:
         if high is None:
             return inner + {0: "*", 1: "+"}.get(low, f"{{{low},}}")
         return inner if low == high == 1 else inner + (f"{{{low}}}" if low == high else f"{{{low},{high}}}")
+
+    def from_begin(self, node: Node, begin: CharSet) -> str | None:
+        """What is seen from the begin of a match on, whose first character is one of these; None if that says little.
+
+        Of many of one set and then the rest, the first is of that set, where the rest can't begin as the match does.
+        """
+        head, *rest = node.items if isinstance(node, Sequence) else (node,)
+        if not (isinstance(head, Repeat) and isinstance(head.node, Chars)):
+            return None
+        if head.low:
+            return self.write(node, _Edges(False, True))
+        after, empty = edge(Sequence(tuple(rest)), left=True)
+        if empty or after & begin or head.high is not None:
+            return None
+        return re2(head.node.most & begin) + self.write(node, _Edges(False, True))
 
     def beside(self, around: tuple[Node, ...], inner: tuple[Node, ...], left: bool) -> _Around:
         """What the boundaries and looks at an edge say of the character beyond it."""

@@ -155,7 +155,8 @@ class _Reader:
     def sequence(self) -> Node:
         items: list[Node] = []
         while self.at < len(self.text) and self.peek() not in "|)":
-            items.append(self.repeated(self.item()))
+            node = self.repeated(self.item())
+            items += node.items if isinstance(node, Sequence) else (node,)
         return items[0] if len(items) == 1 else Sequence(tuple(items))
 
     def repeated(self, node: Node) -> Node:
