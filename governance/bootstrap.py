@@ -39,7 +39,7 @@ from governance.flows.review import Review
 from governance.flows.scan import StoredScan
 from governance.flows.source import SourceReader
 from governance.model.clock import Clock, system_clock
-from governance.pii.scanner import CannotTell, Scanner
+from governance.pii.scanner import Scanner
 from governance.protection.epochs import Epochs
 from governance.protection.keyservice import KeyService
 from governance.protection.leases import Leases
@@ -152,8 +152,12 @@ class Services:
 
     @cached_property
     def scanner(self) -> Scanner:
-        """What looks for undeclared personal data."""
-        return CannotTell()
+        """What looks for undeclared personal data. Its libraries take seconds to import, so that happens at the first
+        use, and commands that scan nothing stay quick.
+        """
+        from governance.adapters.presidio.scanner import PresidioScanner
+
+        return PresidioScanner()
 
     @cached_property
     def review(self) -> Review:

@@ -127,8 +127,9 @@ class Field:
 
     @property
     def is_free_text(self) -> bool:
-        """A string that neither an enum, nor a pattern, nor a reference makes a code."""
-        coded = bool(self.enum) or "pattern" in self.options or bool(self.relationships)
+        """A string that neither an enum, nor a pattern, nor a reference makes a code, and that isn't a constant."""
+        constant = self.derive is not None and self.derive.kind == "constant"
+        coded = bool(self.enum) or "pattern" in self.options or bool(self.relationships) or constant
         return self.logical_type is LogicalType.STRING and not coded
 
     @property
