@@ -158,12 +158,13 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("governance.adapters.warehouse.cells._ROWS_A_READING", 50)
     monkeypatch.setattr("governance.adapters.warehouse.cells._FIRST_BLOCKS", 2)
     monkeypatch.setattr("governance.adapters.lake_cells._BATCH_ROWS", 64)
+    monkeypatch.setattr("governance.adapters.lake._GROUP_ROWS", 100)
 
 
 @pytest.mark.usefixtures("small_steps")
-@pytest.mark.parametrize("after", [1, 9, 30])
+@pytest.mark.parametrize(("after", "within"), [(1, "warehouse"), (9, "warehouse"), (40, "lake")])
 def test_a_stopped_scan_goes_on_and_reports_as_one_that_was_not(
-    club: Club, monkeypatch: pytest.MonkeyPatch, after: int
+    club: Club, monkeypatch: pytest.MonkeyPatch, after: int, within: str
 ) -> None:
     spoil(club, "UPDATE club.visits SET ticket = %s WHERE visit_id < 'V3'", SECRET)
     spoil(club, "UPDATE club.visits SET ticket = %s WHERE visit_id LIKE 'V9%%'", "???")
@@ -172,10 +173,10 @@ def test_a_stopped_scan_goes_on_and_reports_as_one_that_was_not(
     with pytest.raises(StoreUnavailableError):
         scan(club)
     monkeypatch.setattr(Services, "scanner", SimpleScanner())
-    seen: list[int] = []
-    again = scan(club, lambda _copy, rows: seen.append(rows))
+    seen: dict[str, int] = {}
+    again = scan(club, lambda copy, rows: seen.setdefault(copy.store, rows))
     assert again.stores == whole.stores and again.found and again.unknown
-    assert seen[0] > 0, "what was done is not done again"
+    assert 0 < seen[within] < ROWS, "what was done is not done again"
 
 
 @pytest.mark.usefixtures("small_steps")
