@@ -116,6 +116,11 @@ def test_redaction_and_the_pattern_scan_are_compiled(tmp_path: Path) -> None:
     assert plan_of(visits(tmp_path, remark=weak)).scan.of("remark") == FieldScan("remark", False, context=("remark",))
 
 
+def test_a_constant_of_the_contract_is_no_free_text(tmp_path: Path) -> None:
+    constant = "          - { property: derive, value: { kind: constant, value: NL } }\n"
+    assert not plan_of(visits(tmp_path, remark=constant)).scan.of("remark").text
+
+
 def test_a_field_that_isnt_scanned_is_not_in_the_plan(tmp_path: Path) -> None:
     none = "          - { property: scan, value: none }\n          - { property: reason, value: Codes }\n"
     plan = plan_of(visits(tmp_path, remark=none))
