@@ -1,0 +1,129 @@
+"""Names through a spaCy pipeline: a folder that spaCy wrote, or the name of an installed package. Never downloaded."""
+
+import threading
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from governance.errors import SettingsError
+from governance.pii.spans import Spans
+
+LABELS: Mapping[str, str] = {
+    "PER": "PERSON", "PERSON": "PERSON", "PRS": "PERSON", "persName": "PERSON", "PS": "PERSON",
+    "LOC": "LOCATION", "GPE": "LOCATION", "FAC": "LOCATION", "placeName": "LOCATION", "geogName": "LOCATION",
+    "NORP": "NRP", "ORG": "ORGANIZATION", "orgName": "ORGANIZATION",
+}  # fmt: skip
+"""The labels of spaCy's published pipelines, as Presidio's entities."""
+
+SCORE = 0.85
+"""spaCy gives no score to a name; this is the one that Presidio gives it."""
+
+PIECE, OVERLAP, LONGEST = 4_000, 200, 200_000
+"""Characters that are read at once; how many of them again in the next piece, so that a name at a border is whole in
+one; and of a text that is read at all, some seconds' work."""
+
+_NOT_NEEDED = ("tagger", "morphologizer", "parser", "senter", "attribute_ruler", "lemmatizer", "trainable_lemmatizer")
+_loading = threading.Lock()
+_loaded: dict[str, "_Pipeline"] = {}
+
+
+class _Pipeline:
+    """A loaded pipeline and the lock under which it is called: its vocabulary is one for all threads."""
+
+    def __init__(self, model: str) -> None:
+        import spacy
+
+        try:
+            self.nlp: Any = spacy.load(model, exclude=list(_NOT_NEEDED))
+        except (OSError, ImportError, ValueError, KeyError) as error:
+            raise SettingsError(
+                f"no spaCy pipeline can be loaded from {model!r}: name a folder that spaCy wrote, or a package that is "
+                f"installed ({type(error).__name__})"
+            ) from error
+        finders = [n for n in self.nlp.pipe_names if "ner" in n or "entity" in n or "span" in n]
+        if not finders:
+            raise SettingsError(f"the spaCy pipeline {model!r} has no part that finds names (ner, entity_ruler)")
+        self.lock = threading.Lock()
+
+
+def _pipeline(model: str) -> _Pipeline:
+    with _loading:
+        if model not in _loaded:
+            _loaded[model] = _Pipeline(model)
+        return _loaded[model]
+
+
+class SpacyNames:
+    """Finds the names of `entities` (Presidio's words; people only, unless said) in distinct texts. Implements `Names`.
+
+    Raises SettingsError where the pipeline is missing or finds no names.
+    """
+
+    def __init__(
+        self, model: str | Path, entities: tuple[str, ...] = ("PERSON",), labels: Mapping[str, str] = LABELS
+    ) -> None:
+        self._pipeline = _pipeline(str(model))
+        self._labels = {label: entity for label, entity in labels.items() if entity in entities}
+
+    def find(self, texts: pa.Array) -> Spans:
+        """The names in each text. Texts without a letter are not given to the model, ones over LONGEST are unread.
+
+        Raises TypeError for a column that isn't text.
+        """
+        if texts.type not in (pa.string(), pa.large_string()):
+            raise TypeError(f"a column of {texts.type} has no free text")
+        coded = texts.dictionary_encode()
+        index = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        distinct = coded.dictionary
+        long = pc.greater(pc.utf8_length(distinct), LONGEST).to_numpy(zero_copy_only=False)
+        lettered = pc.match_substring_regex(distinct, r"\p{L}").to_numpy(zero_copy_only=False)
+        read = np.flatnonzero(lettered & ~long)
+        found = self._search(distinct, read.tolist())
+        return Spans.of(found, np.flatnonzero(lettered & long)).spread(index)
+
+    def _search(self, distinct: pa.Array, rows: list[int]) -> list[tuple[int, int, int, str, float]]:
+        found: dict[tuple[int, int, int, str, float], None] = {}
+        with self._pipeline.lock, self._pipeline.nlp.memory_zone():
+            for doc, (row, origin) in self._pipeline.nlp.pipe(
+                _pieces_of(distinct, rows), as_tuples=True, batch_size=256
+            ):
+                for name in doc.ents:
+                    entity = self._labels.get(name.label_)
+                    if entity:
+                        found[row, origin[name.start_char], origin[name.end_char - 1] + 1, entity, SCORE] = None
+        return list(found)
+
+
+def _pieces_of(distinct: pa.Array, rows: list[int]) -> Iterator[tuple[str, tuple[int, Sequence[int]]]]:
+    """Each text's pieces, with its row and each character's place in the text."""
+    for row in rows:
+        text, origin = _visible(distinct[row].as_py())
+        for start, piece in _pieces(text):
+            yield piece, (row, origin[start : start + len(piece)])
+
+
+def _visible(text: str) -> tuple[str, Sequence[int]]:
+    """The text without format characters, which a word would be another with, and with spaces for control characters;
+    each remaining character's place.
+    """
+    if text.isprintable():
+        return text, range(len(text))
+    kept = [i for i, c in enumerate(text) if c.isascii() or unicodedata.category(c) != "Cf"]
+    return "".join(" " if unicodedata.category(text[i]) == "Cc" else text[i] for i in kept), kept
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """A text in pieces that overlap, cut at white space where there is some."""
+    start = 0
+    while len(text) - start > PIECE:
+        cut = text.rfind(" ", start + PIECE - OVERLAP, start + PIECE)
+        stop = cut if cut > 0 else start + PIECE
+        yield start, text[start:stop]
+        again = text.find(" ", stop - OVERLAP, stop)
+        start = again + 1 if again >= 0 else stop - OVERLAP
+    yield start, text[start:]
