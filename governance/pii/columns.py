@@ -14,7 +14,7 @@ from governance.pii.leaves import Leaf, leaves
 from governance.pii.names import Names
 from governance.pii.redaction import in_original, redact
 from governance.pii.scanner import Band, FieldScan, Finding, ScannedColumn, ScanOutcome, ScanPlan
-from governance.pii.search import Detector, Memory, Met, search
+from governance.pii.search import Detector, Memory, Met, in_both_forms, search
 from governance.pii.spans import Spans, concat
 
 Mask = npt.NDArray[np.bool_]
@@ -103,7 +103,9 @@ def _look(leaf: Leaf, how: FieldScan, sight: _Sight, tools: Tools) -> Leaf:
         if tools.names is None:
             sight.unknown.append(leaf.row_of(_lettered(leaf, texts)))
         else:
-            sight.open.append(_spread(tools.names.find(texts.texts), texts, leaf))
+            named = in_both_forms(texts, tools.names.find)
+            sight.open.append(_spread(named.open, texts, leaf))
+            sight.hidden.append(_spread(named.hidden, texts, leaf))
     return leaf
 
 

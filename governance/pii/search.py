@@ -89,11 +89,16 @@ class Hits:
 
 def search(texts: Texts, detector: Detector, memory: Memory, met: Met) -> Hits:
     """Search every distinct text as it is and in its plain form."""
-    as_it_is = _search(texts.texts, detector, memory, met)
+    return in_both_forms(texts, lambda some: _search(some, detector, memory, met))
+
+
+def in_both_forms(texts: Texts, look: Callable[[pa.Array], Spans]) -> Hits:
+    """What `look` finds in every distinct text as it is and in its plain form."""
+    as_it_is = look(texts.texts)
     places, forms = plain(texts.texts)
     if not len(forms):
         return Hits(as_it_is, Spans.none())
-    hidden = _search(forms, detector, memory, met)
+    hidden = look(forms)
     row, unread = places[hidden.row], places[hidden.unread]
     moved = Spans(row, hidden.start, hidden.end, hidden.entity, hidden.score, hidden.names, unread)
     return Hits(as_it_is, moved)

@@ -8,6 +8,7 @@ import pytest
 from governance.adapters.presidio.scanner import PresidioScanner
 from governance.errors import KasbahError
 from governance.pii.scanner import FieldScan, ScannedColumn, ScanOutcome, ScanPlan
+from governance.pii.spans import Spans
 
 CARD, EMAIL = "4111111111111111", "a.very.long.address.of.somebody@example.com"
 
@@ -62,6 +63,30 @@ def test_a_card_number_is_found_in_every_type_that_can_hold_it(values: pa.Array)
     answer = scan(values, entities=("CREDIT_CARD",))
     assert answer.undeclared.tolist() == [True]
     assert [(one.entity, one.count) for one in answer.findings] == [("CREDIT_CARD", 1)]
+
+
+class Register:
+    """Finds the names of a short list. Implements `Names`."""
+
+    def find(self, texts: pa.Array) -> Spans:
+        found = [
+            (row, text.index(name), text.index(name) + len(name), "PERSON", 0.85)
+            for row, text in enumerate(texts.to_pylist())
+            for name in ("Amara Iyer",)
+            if text and name in text
+        ]
+        return Spans.of(found)
+
+
+def test_a_name_is_found_and_redacted_where_only_the_plain_form_shows_it() -> None:
+    cells = pa.array(["for Amara Iyer", "for \uff21mara\u3000\uff29yer, soon", "for Am\u200dara Iyer", "for Rosa"])
+    field = FieldScan("notes", redact=True)
+    scanner = PresidioScanner(limit_seconds=30, names=Register())
+    answer = scanner.scan({"notes": cells}, ScanPlan(fields=(field,)), {})["notes"]
+    assert [(one.entity, one.count) for one in answer.findings] == [("PERSON", 3)]
+    assert not answer.undeclared.any()
+    assert answer.redacted is not None
+    assert answer.redacted.to_pylist() == ["for <PERSON>", "for <PERSON>, soon", "for <PERSON>", "for Rosa"]
 
 
 def test_a_type_without_a_reading_is_refused_and_not_called_clean() -> None:
