@@ -11,6 +11,7 @@ from governance.pii.own_words import COUNTRY_CODES, ROLES
 
 WHOLE, PART = 1.0, 0.85
 CAPITAL = 0.8
+MOST_LINES = 16
 LEAST_DIGITS, LONGEST_PREFIX = 6, 5
 """Fewest digits of a number that are the number; most digits before it: 00 and a country code."""
 
@@ -123,7 +124,7 @@ def address(text: Text, value: str) -> Iterator[Place]:
     with its postal code. The house number may stand on the other side of the street's name. Raises TooManyError.
     """
     yield from identifier(text, value)
-    for line in _LINES.split(value):
+    for line in _LINES.split(value)[:MOST_LINES]:
         for written_out in (False,) if line.isascii() else (False, True):
             one = fold(line, written_out=written_out)
             letters = sum(c.isalpha() for c in one.symbols)

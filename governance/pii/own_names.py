@@ -19,7 +19,8 @@ from governance.pii.own_search import Needle, Place, Text, needle_of
 from governance.pii.own_words import CAPITALISED, COMMON, INTRODUCING, PARTICLES, TITLES
 
 WHOLE, ALONE, DOUBTFUL = 1.0, 0.8, 0.6
-MOST_PARTS = 6
+MOST_PARTS, MOST_WORDS = 6, 16
+"""Parts of a double name and words of a name that are looked for; a longer value is no name."""
 _WORDS = re.compile(r"[^\s,;/()\"“”„«»&_]+")
 _SENTENCE = re.compile(r"(?:^|[.!?:•\n\r])[\s\"'“”„«»(*\u2013-]*$")
 
@@ -167,16 +168,17 @@ def _name(value: str) -> _Name:
     for written_out in (False,) if value.isascii() else (False, True):
         forms = [fold(m[0], written_out=written_out) for m in _WORDS.finditer(value)]
         forms = [f for f in forms if f.symbols]
-        titled = any(f.symbols in TITLES for f in forms)
+        fixed = len(forms) > MOST_WORDS or any(f.symbols in TITLES for f in forms)
         while forms and forms[0].symbols in TITLES:
             forms = forms[1:]
+        forms = forms[:MOST_WORDS]
         tokens = [needle_of(f, 0, len(f.symbols)) for f in forms]
         for token in tokens:
             for part in (token, *_parts(token)):
                 if letters(part.symbols) >= 3 and any(c.isalpha() for c in part.symbols):
                     words.setdefault(part.symbols, _Word(part, _grade(part.symbols)))
         if len(tokens) > 1:
-            whole += [_joined(tokens)] + ([] if titled else [_joined([tokens[-1], *tokens[:-1]])])
+            whole += [_joined(tokens)] + ([] if fixed else [_joined([tokens[-1], *tokens[:-1]])])
     return _Name(tuple(words.values()), tuple(dict.fromkeys(whole)))
 
 

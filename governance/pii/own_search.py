@@ -13,8 +13,8 @@ ANYWHERE: frozenset[int] = frozenset({-1})
 WIDEST_GAP = 3
 """Characters other than white space that may stand between two symbols of one value."""
 
-MOST_TRIES = 50_000
-"""Occurrences of one value that are looked at in one text, about 50 ms: more is cannot-tell."""
+MOST_TRIES = 20_000
+"""Occurrences of one value that are looked at in one text, some 100 ms: more is cannot-tell."""
 
 
 class TooManyError(Exception):
