@@ -155,9 +155,11 @@ class Services:
         """What looks for undeclared personal data. Its libraries take seconds to import, so that happens at the first
         use, and commands that scan nothing stay quick.
         """
+        from governance.adapters.names.spacy import SpacyNames
         from governance.adapters.presidio.scanner import PresidioScanner
 
-        return PresidioScanner()
+        scan = self.settings.scan
+        return PresidioScanner(scan.seconds, SpacyNames(scan.names) if scan.names else None)
 
     @cached_property
     def review(self) -> Review:

@@ -32,6 +32,17 @@ class KmsSettings(BaseModel):
     credentials: Path | None = None
 
 
+class ScanSettings(BaseModel):
+    """How undeclared personal data is searched for. `names` is a spaCy pipeline that finds people in free text: a
+    folder, or an installed package; without one, free text is cannot-tell. `seconds` is what one cell may take.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    names: str = ""
+    seconds: float = Field(default=1.0, gt=0, le=60)
+
+
 class Settings(BaseSettings):
     """Everything an installation may set. Addresses are libpq addresses or URLs."""
 
@@ -46,6 +57,7 @@ class Settings(BaseSettings):
     verifying_key: Path | None = None
     sources: dict[str, str] = Field(default_factory=dict, description="source name -> location")
     kms: KmsSettings = KmsSettings()
+    scan: ScanSettings = ScanSettings()
     actor: str = Field(default="unknown", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}$")
     role: str = ""
     batch_rows: int = Field(default=131_072, ge=1_000, le=1_000_000)
