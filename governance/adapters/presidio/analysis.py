@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import regex
-from phonenumbers import PhoneNumberMatcher
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberMatcher
 from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import IbanRecognizer, PhoneRecognizer
 
@@ -35,10 +35,11 @@ class OutOfTimeError(KasbahError):
 
 
 class Clock:
-    """The time that one text has left."""
+    """The time that one text has left, and what its parts have found out for each other."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
+        self.known: dict[tuple[int, int, str], Any] = {}
 
     def left(self) -> float:
         """Seconds. Raises OutOfTimeError when there are none."""
@@ -146,17 +147,41 @@ class Phones:
         for first, last in _windows(text):
             for region in self.recogniser.supported_regions:
                 clock.left()
-                for one in self._in_window(text[first:last], region):
-                    yield first + one[0], first + one[1], one[2]
+                for start, end, score in self._in_window(text[first:last], region, first, clock):
+                    yield first + start, first + end, score
 
-    def _in_window(self, text: str, region: str) -> Iterator[tuple[int, int, float]]:
+    def _in_window(self, text: str, region: str, first: int, clock: Clock) -> Iterator[tuple[int, int, float]]:
         recogniser = self.recogniser
         if type(recogniser) is not PhoneRecognizer:  # the South African ones keep a part of what is found
             for one in recogniser.analyze(text, recogniser.supported_entities):
                 yield one.start, one.end, float(one.score)
             return
-        for match in PhoneNumberMatcher(text, region, leniency=recogniser.leniency or 0):
+        for match in _Numbers(text, region, recogniser.leniency or 0, first, clock):
             yield match.start, match.end, float(recogniser.SCORE)
+
+
+class _Numbers(PhoneNumberMatcher):
+    """phonenumbers' matcher, which asks once for all regions about a number that names its country by itself."""
+
+    def __init__(self, text: str, region: str, leniency: int, first: int, clock: Clock) -> None:
+        super().__init__(text, region, leniency=leniency)
+        self._first, self._known = first, clock.known
+
+    def _parse_and_verify(self, candidate: str, offset: int) -> Any:
+        if not _names_country(candidate):
+            return super()._parse_and_verify(candidate, offset)
+        key = (self._first, offset, candidate)
+        if key not in self._known:
+            self._known[key] = super()._parse_and_verify(candidate, offset)
+        return self._known[key]
+
+
+def _names_country(candidate: str) -> bool:
+    """Whether it begins with a plus and a country code, so that its reading depends on no region."""
+    if not candidate.startswith("+") or not candidate.isascii():
+        return False
+    code = "".join(filter(str.isdigit, candidate[:12]))
+    return any(int(code[:length]) in COUNTRY_CODE_TO_REGION_CODE for length in (1, 2, 3) if len(code) >= length)
 
 
 def _windows(text: str) -> Iterator[tuple[int, int]]:
