@@ -168,7 +168,8 @@ class StoredScan:
             if piece.after is not None:
                 state = replace(state, position=piece.after)
                 self.scans.record(scan.id, state)
-            progress(copy, state.rows)
+            if piece.rows.num_rows:
+                progress(copy, state.rows)
         state = replace(state, done=True)
         self.scans.record(scan.id, state)
         return state
