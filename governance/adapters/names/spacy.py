@@ -3,6 +3,8 @@
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,10 @@ PIECE, OVERLAP, LONGEST = 4_000, 200, 200_000
 """Characters that are read at once; how many of them again in the next piece, so that a name at a border is whole in
 one; and of a text that is read at all, some seconds' work."""
 
+REMEMBERED = 200_000
+"""Texts whose names are remembered from call to call, by a digest: the same notes come again in each batch."""
+
+_Place = tuple[int, int, str, float]
 _NOT_NEEDED = ("tagger", "morphologizer", "parser", "senter", "attribute_ruler", "lemmatizer", "trainable_lemmatizer")
 _loading = threading.Lock()
 _loaded: dict[str, "_Pipeline"] = {}
@@ -68,6 +74,7 @@ class SpacyNames:
         self, model: str | Path, entities: tuple[str, ...] = ("PERSON",), labels: Mapping[str, str] = LABELS
     ) -> None:
         self._pipeline = _pipeline(str(model))
+        self._answers: dict[bytes, tuple[_Place, ...]] = {}
         self._labels = {label: entity for label, entity in labels.items() if entity in entities}
 
     def find(self, texts: pa.Array) -> Spans:
@@ -82,12 +89,19 @@ class SpacyNames:
         distinct = coded.dictionary
         long = pc.greater(pc.utf8_length(distinct), LONGEST).to_numpy(zero_copy_only=False)
         lettered = pc.match_substring_regex(distinct, r"\p{L}").to_numpy(zero_copy_only=False)
-        read = np.flatnonzero(lettered & ~long)
-        found = self._search(distinct, read.tolist())
+        read = np.flatnonzero(lettered & ~long).tolist()
+        keys = dict(zip(read, map(_key, distinct.take(pa.array(read, pa.int64())).to_pylist()), strict=True))
+        known = self._answers  # replaced as a whole by other threads, never changed
+        asked = self._ask(distinct, [row for row in read if keys[row] not in known])
+        found = [(row, *place) for row in read for place in (asked[row] if row in asked else known[keys[row]])]
+        self._remember({keys[row]: places for row, places in asked.items()})
         return Spans.of(found, np.flatnonzero(lettered & long)).spread(index)
 
-    def _search(self, distinct: pa.Array, rows: list[int]) -> list[tuple[int, int, int, str, float]]:
-        found: dict[tuple[int, int, int, str, float], None] = {}
+    def _ask(self, distinct: pa.Array, rows: list[int]) -> dict[int, tuple[_Place, ...]]:
+        """Each of these texts' names."""
+        if not rows:
+            return {}
+        found: dict[int, dict[_Place, None]] = {row: {} for row in rows}
         with self._pipeline.lock, self._pipeline.nlp.memory_zone():
             for doc, (row, origin) in self._pipeline.nlp.pipe(
                 _pieces_of(distinct, rows), as_tuples=True, batch_size=256
@@ -95,8 +109,17 @@ class SpacyNames:
                 for name in doc.ents:
                     entity = self._labels.get(name.label_)
                     if entity:
-                        found[row, origin[name.start_char], origin[name.end_char - 1] + 1, entity, SCORE] = None
-        return list(found)
+                        found[row][origin[name.start_char], origin[name.end_char - 1] + 1, entity, SCORE] = None
+        return {row: tuple(places) for row, places in found.items()}
+
+    def _remember(self, answers: dict[bytes, tuple[_Place, ...]]) -> None:
+        with self._pipeline.lock:
+            room = len(self._answers) + len(answers) <= REMEMBERED
+            self._answers = (self._answers if room else {}) | dict(islice(answers.items(), REMEMBERED))
+
+
+def _key(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
 
 
 def _pieces_of(distinct: pa.Array, rows: list[int]) -> Iterator[tuple[str, tuple[int, Sequence[int]]]]:

@@ -1,0 +1,1 @@
+"""A small model of people's names, trained on sentences that are made here."""
