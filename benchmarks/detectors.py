@@ -14,13 +14,16 @@ from samples.pii.scores import Places
 FIELD = "value"
 
 
-def ours(scanner: Scanner, texts: Sequence[str], plan: ScanPlan, words: tuple[str, ...] = ()) -> Places:
+def ours(
+    scanner: Scanner, texts: Sequence[str], plan: ScanPlan, words: tuple[str, ...] = (), *, free: bool = False
+) -> Places:
     """Where the scanner finds the plan's one entity, told by what it redacts.
 
-    A cell that it can't redact is one place; one that it can't tell of has none. `words` are the field's.
+    A cell that it can't redact is one place; one that it can't tell of has none. `words` are the field's; `free` says
+    that its texts may hold names.
     """
     (entity,) = plan.entities
-    field = FieldScan(FIELD, text=False, redact=True, context=words)
+    field = FieldScan(FIELD, text=free, redact=True, context=words)
     asked = ScanPlan(plan.entities, plan.countries, plan.threshold, plan.thresholds, (field,))
     answer = scanner.scan({FIELD: pa.array(texts, pa.string())}, asked, {})[FIELD]
     redacted = answer.redacted.to_pylist() if answer.redacted is not None else texts

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.detectors import Peer, ours
+from benchmarks.people import MODEL, PERSON, measure_names
 from governance.adapters.presidio.recognisers import entities_of, recognisers_of
 from governance.adapters.presidio.scanner import PresidioScanner
 from governance.pii.scanner import Scanner, ScanPlan
@@ -114,6 +115,10 @@ def run() -> list[dict[str, Any]]:
         _entry("scan_recall", report),
         _line("scan_recall_disguised", whole.ours_disguised, whole.peer_disguised, True),
     ]
+    if MODEL.is_dir():
+        mine, theirs = measure_names(cells)
+        show("Names of people", {(SILENT, PERSON): Pair(mine, theirs)})
+        entries.append(_line("scan_recall_names", mine, theirs, True))
     for name, given in shared():
         found = foreign(scanner, given)
         show(name, found)
