@@ -143,17 +143,23 @@ def _story_first_month() -> None:
     _say("4. The first month: orders from an API, a CSV, a JSON file and a database, every row accounted for")
     _kasbah("ingest", "store.orders")
     _kasbah("ingest", "store.stock")
-    _say("5. What was quarantined, by reason (sealed; no value is shown)")
+    _say("5. What was quarantined, by reason (sealed; no value is shown). Three kinds of it nobody had declared:")
+    print("an e-mail and the customer's own name in a product note; a card number where pieces are counted;")
+    print("a phone number in a column that is in no contract", flush=True)
     _kasbah("quarantine", "list")
     _say("6. Again: loading the same month changes nothing")
     _kasbah("ingest", "store.orders")
 
 
 def _story_second_month() -> None:
-    _say("7. The second month: new, changed and late rows")
+    _say("7. The second month: new, changed and late rows; the shop has mended the card numbers, which stay held")
     _kasbah("ingest", "store.orders")
     _kasbah("ingest", "store.stock")
-    _say("8. The shop decides that returns count, so negative totals are allowed: the contract is amended, and says so")
+    _say("8. The contract is amended, and says so: returns count, so negative totals are allowed; what is found in a")
+    print(
+        "note is redacted and the rest kept; the column that nobody declared is the customer's, and encrypted",
+        flush=True,
+    )
     before = FOLDER / "orders-before.odcs.yaml"
     contract = FOLDER / "contracts/store/orders.odcs.yaml"
     shutil.copy(contract, before)
@@ -161,6 +167,8 @@ def _story_second_month() -> None:
     _kasbah("contract", "diff", str(before.relative_to(Path.cwd())), str(contract.relative_to(Path.cwd())), expect=1)
     _say("9. Held rows are replayed under the amended contract")
     _kasbah("quarantine", "replay", "store.orders", "--reason", "rule")
+    _kasbah("quarantine", "replay", "store.orders", "--reason", "finding")
+    _kasbah("quarantine", "list")
     _say("10. Keys are rotated: what a copy of the key store from before holds opens nothing any more")
     _kasbah("keys", "rotate")
     _kasbah("keys", "status")
@@ -169,11 +177,33 @@ def _story_second_month() -> None:
 
 
 def _amended(contract: str) -> str:
-    """A new major version without the rule against negative totals."""
-    rule = re.compile(r"      - name: negative_total\n(?:        .*\n)+")
-    if not rule.search(contract):
-        raise _DemoError("the orders' contract has no rule negative_total")
-    return rule.sub("", contract).replace("version: 1.0.0", "version: 2.0.0")
+    """A new major version: no rule against negative totals, notes redacted, the customer's column declared."""
+    changes = (
+        (r"      - name: negative_total\n(?:        .*\n)+", ""),
+        (r"(      - id: product_note\n(?:        .*\n)+)", rf"\1{_REDACTED}"),
+        (r"fields: \[customer_name, ", "fields: [loyalty_note, customer_name, "),
+        (r"(?m)^      - id: customer_segment$", f"{_LOYALTY}      - id: customer_segment"),
+        (r"version: 1\.0\.0", "version: 2.0.0"),
+    )
+    for pattern, replacement in changes:
+        contract, count = re.subn(pattern, replacement, contract)
+        if count != 1:
+            raise _DemoError(f"the orders' contract has {count} places to amend by {pattern[:30]}")
+    return contract
+
+
+_REDACTED = "          - { property: onFinding, value: redact }\n"
+_LOYALTY = """\
+      - id: loyalty_note
+        name: loyalty_note
+        description: What the counter noted about the customer
+        logicalType: string
+        classification: restricted
+        customProperties:
+          - { property: sourceNames, value: { orders_csv: LoyaltyNote, "*": loyalty_note } }
+          - { property: pii, value: PHONE_NUMBER }
+          - { property: protect, value: encrypt }
+"""
 
 
 def _show_rows(warehouse: str) -> None:
@@ -193,6 +223,13 @@ def _show_rows(warehouse: str) -> None:
             for name, value in zip(names, values, strict=True):
                 print(f"  {name:20} {str(value)[:60]}")
             print()
+        noted = connection.execute(
+            "(SELECT DISTINCT product_note, NULL FROM store.orders WHERE product_note LIKE '%<%' LIMIT 3) UNION ALL "
+            "(SELECT product_note, loyalty_note FROM store.orders WHERE loyalty_note IS NOT NULL LIMIT 1)"
+        )
+        print("Notes with what was found replaced, and the column that was declared afterwards:")
+        for note, loyalty in noted:
+            print(f"  {note!s:60} {str(loyalty or '')[:24]}")
 
 
 if __name__ == "__main__":
