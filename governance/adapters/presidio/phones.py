@@ -103,9 +103,8 @@ def _together(forms: Sequence[tuple[int, str]]) -> Iterable[Clause]:
 def _with_prefix(one: Any, fewest: int) -> Iterable[tuple[int, str]]:
     """OUT, OWN and PREFIX of a region: the digits that each needs, and its pattern."""
     code = str(one.country_code)
-    outward = _first_digits(one.international_prefix)
-    if outward:
-        yield fewest + 1, _one_of(outward) + _followed(fewest)
+    if outward := _outward(one.international_prefix):
+        yield fewest + 1, _starting(outward) + _followed(fewest - 2)
     own = _join(map(_one_of, code))
     rules = [one, *_main(one.country_code)]
     plain = [_plain_prefixes(rule) for rule in rules]
@@ -124,6 +123,20 @@ def _with_prefix(one: Any, fewest: int) -> Iterable[tuple[int, str]]:
             # Where a rule writes the number anew, the prefix may be all that it takes away.
             bare = 0 if rule.national_prefix_transform_rule else 1
             yield least + bare, _one_of(prefix) + _followed(least + bare - 1)
+
+
+def _outward(prefix: str | None) -> frozenset[str]:
+    """The first three digits of a number dialled out of a region: its prefix, with no 0 behind it (which would be none)."""
+    if not prefix or _looks(prefix):
+        return EVERY_START if prefix else frozenset()
+    out = regex.compile(prefix)
+
+    def begins(start: str) -> bool:
+        taken = out.match(start)
+        inside = taken is not None and taken.end() < len(start) and start[taken.end()] != "0"
+        return inside or out.fullmatch(start, partial=True) is not None
+
+    return frozenset(filter(begins, EVERY_START))
 
 
 def _few(numbers: dict[int, frozenset[str]]) -> Iterable[tuple[int, frozenset[str], str]]:
