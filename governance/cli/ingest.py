@@ -21,7 +21,7 @@ from governance.flows.findings import percent
 from governance.flows.ingest import Report
 from governance.flows.runs import STEPS
 from governance.pii.counts import ColumnCounts
-from governance.pii.scanner import ScanOutcome
+from governance.pii.scanner import Finding, ScanOutcome
 
 _NAMES = 20
 _OUTCOMES = ("rows", "admitted", "quarantined", "refused")
@@ -125,11 +125,17 @@ def show_findings(out: Console, columns: Sequence[ColumnCounts], title: str = "s
         for n, found in enumerate(one.findings):
             shared = (f"{one.cells:,}", f"{one.undeclared:,}", percent(one.share)) if n == 0 else ("", "", "")
             name = one.field if one.declared else f"{one.field} (nobody declared it)"
-            replaced = " (redacted)" if found.outcome is ScanOutcome.UNDECLARED and not one.undeclared else ""
-            words = ((found.entity or str(found.outcome)) + replaced, found.band, f"{found.count:,}")
+            words = (_found(one, found), found.band, f"{found.count:,}")
             table.add_row(Text(name if n == 0 else ""), *shared, *map(Text, words))
     if table.row_count:
         out.print(table)
+
+
+def _found(column: ColumnCounts, found: Finding) -> str:
+    if found.outcome is ScanOutcome.DECLARED:
+        return f"{found.entity} (declared)"
+    redacted = found.outcome is ScanOutcome.UNDECLARED and not column.undeclared
+    return (found.entity or str(found.outcome)) + (" (redacted)" if redacted else "")
 
 
 def _show_gate(out: Console, report: Report) -> None:

@@ -46,7 +46,6 @@ class Scan:
 
     id: str
     started_at: datetime
-    resumed: bool
     copies: Mapping[tuple[str, str], CopyScan]
 
 

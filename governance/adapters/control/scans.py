@@ -30,10 +30,10 @@ class PostgresScans:
         """See `ScanStore.hold`."""
         with self._lock(dataset):
             with writing(self._engine) as connection:
-                name, resumed = self._take_up(connection, dataset, version, searched, actor, restart)
+                name = self._take_up(connection, dataset, version, searched, actor, restart)
                 started = connection.execute(sa.select(scans.c.started_at).where(scans.c.id == name)).scalar_one()
                 copies = _copies(connection, name)
-            yield Scan(name, started, resumed, copies)
+            yield Scan(name, started, copies)
 
     @contextmanager
     def _lock(self, dataset: str) -> Iterator[None]:
@@ -47,18 +47,18 @@ class PostgresScans:
 
     def _take_up(
         self, connection: sa.Connection, dataset: str, version: str, searched: str, actor: str, restart: bool
-    ) -> tuple[str, bool]:
+    ) -> str:
         begun = sa.and_(scans.c.dataset == dataset, scans.c.finished_at.is_(None))
         same = sa.and_(scans.c.contract_version == version, scans.c.searched == searched)
         connection.execute(sa.delete(scans).where(begun, sa.or_(sa.literal(restart), ~same)))
         known = connection.execute(sa.select(scans.c.id).where(begun).order_by(scans.c.id.desc()).limit(1)).scalar()
         if known is not None:
-            return str(known), True
+            return str(known)
         now = self._clock()
         name = new_run_id(now)
         head = {"id": name, "dataset": dataset, "contract_version": version, "searched": searched, "actor": actor}
         connection.execute(sa.insert(scans).values(head | {"started_at": now}))
-        return name, False
+        return name
 
     def record(self, scan: str, copy: CopyScan) -> None:
         """See `ScanStore.record`."""
