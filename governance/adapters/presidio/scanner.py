@@ -1,7 +1,7 @@
 """The Scanner on Presidio: a detector for each field, the search over distinct values, and their answers by row."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -115,22 +115,20 @@ def detector_of(
     asked, conditions = [], []
     for recogniser, speaks in zip(recognisers, speaking, strict=True):
         entity = recogniser.supported_entities[0]
-        for counting in _by_region(_counting(recogniser, speaks, plan.least(entity))):
-            asked.append(Asked(part_of(counting), entity, speaks, plan.least(entity)))
-            conditions.append(_condition(counting))
+        for part in _divided(recogniser):
+            if _reaches(part, speaks, plan.least(entity)):
+                asked.append(Asked(part_of(part), entity, speaks, plan.least(entity)))
+                conditions.append(_condition(part))
     return PresidioDetector(asked, conditions, seconds)
 
 
-def _by_region(recogniser: Any) -> list[Any]:
-    """A recogniser of phone numbers for each of its regions: a text is read as those write numbers that it can fit."""
-    if recogniser is None or not isinstance(recogniser, PhoneRecognizer):
-        return [] if recogniser is None else [recogniser]
-    regions = []
-    for region in recogniser.supported_regions:
-        one = copy.copy(recogniser)
-        one.supported_regions = (region,)
-        regions.append(one)
-    return regions
+def _divided(recogniser: Any) -> Iterator[Any]:
+    """A recogniser for each of its patterns, or of its regions: a text is only searched for what it can hold."""
+    many = "supported_regions" if isinstance(recogniser, PhoneRecognizer) else "patterns"
+    for one in getattr(recogniser, many):
+        alone = copy.copy(recogniser)
+        setattr(alone, many, [one])
+        yield alone
 
 
 _CONDITIONS: dict[_Key, Any] = {}
@@ -146,22 +144,13 @@ def _condition(recogniser: Any) -> Any:
     return _CONDITIONS[key]
 
 
-def _counting(recogniser: Any, speaks: bool, least: float) -> Any:
-    """The recogniser with those of its patterns whose matches can count, None where there are none."""
-
-    def reaches(score: float) -> bool:
-        return (boosted(score) if speaks else score) >= least
-
-    if isinstance(recogniser, PhoneRecognizer):
-        return recogniser if reaches(recogniser.SCORE) else None
+def _reaches(recogniser: Any, speaks: bool, least: float) -> bool:
+    """Whether something that the recogniser finds can reach a score, however a match is checked."""
     kind = type(recogniser)
-    if not issubclass(kind, PatternRecognizer):
-        return recogniser
-    if kind.validate_result is not PatternRecognizer.validate_result:
-        return recogniser if reaches(1.0) else None
-    kept = [pattern for pattern in recogniser.patterns if reaches(pattern.score)]
-    if not kept:
-        return None
-    counting = copy.copy(recogniser)
-    counting.patterns = kept
-    return counting
+    if issubclass(kind, PhoneRecognizer):
+        highest = recogniser.SCORE
+    elif kind.validate_result is not PatternRecognizer.validate_result:
+        highest = 1.0
+    else:
+        highest = max(pattern.score for pattern in recogniser.patterns)
+    return bool((boosted(highest) if speaks else highest) >= least)
