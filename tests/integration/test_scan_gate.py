@@ -158,3 +158,16 @@ def test_the_report_shows_column_entity_and_band_and_never_a_text(club: Club, mo
     ]
     assert (scanned["ticket"]["cells"], scanned["ticket"]["share"]) == (200, 1 / 200)
     assert scanned["sport"]["findings"] == []
+
+
+def test_what_was_redacted_is_told_and_blocks_nothing(club: Club) -> None:
+    ticket = "        description: Number of the ticket\n        logicalType: string\n"
+    terms = ("onFinding, value: redact", "onCannotTell, value: admit", "reason, value: Nobody is named on a ticket")
+    extra = "".join(f"          - {{ property: {term} }}\n" for term in terms)
+    club.amend(ticket, f"{ticket}        customProperties:\n{extra}", version=None)
+    club.write(*(visit(n, ticket=f"T{n} for {SECRET}") for n in range(20)))
+    done = club.load()
+    assert done.publication is not None and len(club.table()) == 20 and club.reasons() == []
+    assert SECRET not in str(club.table("ticket")) and club.table("ticket")[3][1].startswith("T")
+    cells, undeclared, _, entities = found(club, done.run)["ticket"]
+    assert (cells, undeclared, entities["EMAIL_ADDRESS"]) == (20, 0, 20)
