@@ -126,7 +126,7 @@ def _with_prefix(one: Any, fewest: int) -> Iterable[tuple[int, str]]:
 
 
 def _outward(prefix: str | None) -> frozenset[str]:
-    """The first three digits of a number dialled out of a region: its prefix, with no 0 behind it (it would be none)."""
+    """The first three digits of a number dialled out of a region: its prefix, with no 0 behind (it would be none)."""
     if not prefix or _looks(prefix):
         return EVERY_START if prefix else frozenset()
     out = regex.compile(prefix)
