@@ -19,7 +19,7 @@ from governance.adapters.presidio.recognisers import entities_of, recognisers_of
 from governance.adapters.presidio.scanner import PresidioScanner
 from governance.pii.scanner import FieldScan, ScanPlan
 from samples.pii import checks
-from samples.pii.corpus import DISGUISED, MISS, NAME, Cell, corpus, countries, kinds
+from samples.pii.corpus import ALONE, DISGUISED, MISS, NAME, Cell, corpus, countries, kinds
 
 FLOORS = Path(__file__).with_name("scan_floors.csv")
 EVERY = 3
@@ -87,6 +87,19 @@ def test_a_scan_for_everything_marks_each_cell_that_a_scan_for_one_entity_marks(
         single |= set(ours(tool, texts, ScanPlan((entity,), (country,))))
     assert set(np.flatnonzero(answer.undeclared).tolist()) == single
     assert not answer.cannot_tell.any()
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int64(), pa.uint64(), pa.decimal128(38, 0), pa.decimal128(30, 4), pa.float64()], ids=str
+)
+def test_numbers_are_found_in_a_column_of_numbers_as_in_one_of_texts(kind: pa.DataType) -> None:
+    texts = [c.text for c in corpus() if c.style in (ALONE, MISS) and c.text.isascii() and c.text.isdecimal()]
+    texts = [text for text in texts if text[0] != "0" and len(text) < 16]
+    plan = ScanPlan(countries=("us", "in", "pl", "tr", "kr"))
+    numbers = pa.array([int(text) for text in texts]).cast(kind)
+    answers = scanner().scan({"texts": pa.array(texts), "numbers": numbers}, plan, {})
+    assert answers["texts"].undeclared.sum() > 300
+    assert answers["numbers"].undeclared.tolist() == answers["texts"].undeclared.tolist()
 
 
 def test_what_is_redacted_holds_no_labelled_value_any_more(cells: list[Cell]) -> None:
