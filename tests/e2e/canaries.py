@@ -19,6 +19,11 @@ CONTROL = "xwjctv"
 _AREA = "907"
 """Alaska's area code with 555-01nn, which is reserved: every planted number has it."""
 PHONES = (f"{_AREA}55501", f"({_AREA}) 555-01", f"{_AREA}-555-01", f"{_AREA}.555.01")
+CARD = 4929907555010004
+"""A number whose check digit is right, planted where pieces are counted; stores may write it as digits or as eight
+bytes."""
+CONTROL_NUMBER = 731_620_495_731_620_495
+"""Likewise, and nobody's."""
 _AROUND = 24
 
 
@@ -98,8 +103,11 @@ class Hit:
 class Search:
     """Looks for marks in bytes. One pass a mark and writing, at the speed of `bytes.find`."""
 
-    def __init__(self, *marks: str) -> None:
-        self.patterns = [(f"{mark!r} as {way}", text) for mark in marks for way, text in writings(mark).items()]
+    def __init__(self, *marks: str, numbers: Iterable[int] = ()) -> None:
+        texts = [*marks, *map(str, numbers)]
+        self.patterns = [(f"{mark!r} as {way}", text) for mark in texts for way, text in writings(mark).items()]
+        for number in numbers:
+            self.patterns += [(f"{number} as {order} endian", number.to_bytes(8, order)) for order in ("little", "big")]
 
     def within(self, data: bytes, name: str) -> Iterator[Hit]:
         """The first hit of each writing in the data."""
@@ -138,12 +146,12 @@ def files_below(*folders: Path) -> list[Path]:
 
 def personal() -> Search:
     """The search for everything that was planted as personal."""
-    return Search(PERSONAL, *PHONES)
+    return Search(PERSONAL, *PHONES, numbers=[CARD])
 
 
 def controls() -> Search:
     """The search for controls."""
-    return Search(CONTROL)
+    return Search(CONTROL, numbers=[CONTROL_NUMBER])
 
 
 def named(hits: Iterable[Hit]) -> str:
