@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -73,7 +74,12 @@ class ScanPlan:
 
     def of(self, name: str) -> FieldScan:
         """How this column is searched."""
-        return next((f for f in self.fields if f.field == name), FieldScan(name, text=False))
+        return self._by_name.get(name) or FieldScan(name, text=False)
+
+    @cached_property
+    def _by_name(self) -> dict[str, FieldScan]:
+        """A record of a document store may bring thousands of columns."""
+        return {f.field: f for f in reversed(self.fields)}
 
     def least(self, entity: str) -> float:
         """The least score that counts for an entity."""
