@@ -23,6 +23,7 @@ from governance.adapters.control.epochs import PostgresEpochs
 from governance.adapters.control.leases import PostgresLeases
 from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.kms.local import LocalKeyService
+from governance.adapters.presidio.scanner import PresidioScanner
 from governance.adapters.sources import open_source
 from governance.contracts.load import load_contract
 from governance.contracts.types import Protect
@@ -30,7 +31,6 @@ from governance.enforcement.apply import enforce
 from governance.enforcement.plan import compile_plan
 from governance.enforcement.reading import with_origin
 from governance.flows.keyring import LeasedKeys
-from governance.pii.scanner import CannotTell
 from governance.protection.epochs import Epochs
 from governance.protection.leases import Leases
 from governance.protection.subjects import Subjects
@@ -157,8 +157,15 @@ def keyring(control: sa.Engine, tmp_path: Path) -> LeasedKeys:
     return LeasedKeys(subjects, PostgresDayKeys(control, epochs), epochs, leases, 600)
 
 
+@pytest.fixture(scope="module")
+def presidio() -> PresidioScanner:
+    return PresidioScanner()
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.contract}-{f.source}")
-def test_every_row_of_a_real_file_has_its_one_outcome(file: File, keyring: LeasedKeys) -> None:
+def test_every_row_of_a_real_file_has_its_one_outcome(
+    file: File, keyring: LeasedKeys, presidio: PresidioScanner
+) -> None:
     contract = load_contract(CONTRACTS / f"{file.contract}.odcs.yaml")
     (dataset,) = contract.datasets
     plan = compile_plan(dataset, contract)
@@ -169,7 +176,7 @@ def test_every_row_of_a_real_file_has_its_one_outcome(file: File, keyring: Lease
     for batch in open_source(source, str(DATA / source.location)).batches():
         with keyring.lease("test") as lease:
             records = with_origin(batch.records, source.name, batch.part, batch.positions)
-            enforced = enforce(records, plan, lease.keys, CannotTell(), clock)
+            enforced = enforce(records, plan, lease.keys, presidio, clock)
         read += batch.records_read
         outcome["admitted"] += enforced.admitted.num_rows
         outcome["malformed"] += len(batch.malformed)
@@ -195,7 +202,7 @@ def _clear_personal_values(admitted: pa.RecordBatch, plan) -> set[str]:
     return found
 
 
-def test_people_are_counted_not_rows(keyring: LeasedKeys) -> None:
+def test_people_are_counted_not_rows(keyring: LeasedKeys, presidio: PresidioScanner) -> None:
     """Olist gives a person a new customer_id with each order; the person is customer_unique_id."""
     contract = load_contract(CONTRACTS / "olist_customers.odcs.yaml")
     (dataset,) = contract.datasets
@@ -204,7 +211,7 @@ def test_people_are_counted_not_rows(keyring: LeasedKeys) -> None:
     for batch in open_source(dataset.sources[0], str(DATA / dataset.sources[0].location)).batches():
         with keyring.lease("test") as lease:
             records = with_origin(batch.records, "customers_csv", batch.part, batch.positions)
-            admitted = enforce(records, plan, lease.keys, CannotTell(), clock).admitted
+            admitted = enforce(records, plan, lease.keys, presidio, clock).admitted
         pseudonyms |= set(admitted.column(plan.subjects[0].pseudonym_column).to_pylist())
     people = {row["customer_unique_id"] for row in _csv("olist/olist_customers_dataset.csv")}
     assert len(pseudonyms) == len(people)
