@@ -28,7 +28,7 @@ def email(text: Text, value: str) -> Iterator[Place]:
         return
     parts = dict.fromkeys((local, local.partition("+")[0]))
     whole = (value, f"{local.partition('+')[0]}@{domain}") if len(fold(domain).symbols) >= 3 else (value,)
-    for needle in dict.fromkeys(n for one in whole for n in needles(one)):
+    for needle in dict.fromkeys(n for one in whole for n in needles(one) if len(n.symbols) >= 5):
         for start, stop in text.find(needle):
             yield text.place(start, stop, WHOLE)
     for needle in dict.fromkeys(n for part in parts for n in needles(part)):
