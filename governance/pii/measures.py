@@ -18,7 +18,7 @@ from governance.pii.charset import ANY, LAST, CharSet, digits, matched, words
 from governance.pii.syntax import Chars, Choice, Node, Repeat, Sequence, edge
 
 # A measure stops here, and so does what is asked for.
-CAP = 63
+CAP = 31
 
 
 class Kind(IntEnum):
@@ -64,8 +64,8 @@ STRETCHES = (
 MEASURES = (*WHOLE, *STRETCHES)
 SIZE = len(MEASURES) + 1
 """How many facts there are: the measures, and last how often a full stop has part of a word right behind it."""
-LENGTH, DIGITS, RUN = 0, 1, len(WHOLE)
-"""The places among the measures of the length in characters, of the decimal digits, and of the most side by side."""
+LENGTH, DIGITS, LETTERS, RUN = 0, 1, 2, len(WHOLE)
+"""The places among the measures of the length in characters, the decimal digits, the letters, the digits in a row."""
 
 Needs = tuple[int, ...]
 NOTHING: Needs = (0,) * SIZE

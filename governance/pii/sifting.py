@@ -91,16 +91,20 @@ def _sift(
     rows: Any,
     bits: Any,
 ) -> int:
-    """Fill `rows` and `bits` for the cells from `start` to `stop`; how many there are."""
+    """Fill `rows` and `bits` for the cells from `start` to `stop`; how many there are.
+
+    Sizes come with the arguments, never from another module: the kept machine code doesn't see that change.
+    """
+    cap = suffices.shape[1] - 1
     facts = np.zeros(suffices.shape[0], np.int64)
     found = 0
     for row in range(start, stop):
         _measure(data, offsets[row], offsets[row + 1], kinds, lanes, marks, facts)
         some = np.uint64(0)
         for word in range(suffices.shape[2]):
-            left = suffices[0, min(facts[0], CAP), word]
+            left = suffices[0, min(facts[0], cap), word]
             for fact in range(1, suffices.shape[0]):
-                left &= suffices[fact, min(facts[fact], CAP), word]
+                left &= suffices[fact, min(facts[fact], cap), word]
             bits[found, word] = left
             some |= left
         if some != np.uint64(0):

@@ -28,7 +28,7 @@ from phonenumbers import phonenumberutil
 
 from governance.adapters.presidio.starts import EVERY_START, LONGEST, starts_of
 from governance.pii.charset import NOT_ASCII, CharSet, re2
-from governance.pii.measures import DIGITS, LENGTH, NOTHING, RUN, Kind, Needs, kinds
+from governance.pii.measures import DIGITS, LENGTH, LETTERS, NOTHING, RUN, Kind, Needs, kinds
 from governance.pii.superset import Clause
 from governance.pii.syntax import Chars, NotUnderstoodError, edge, parse
 
@@ -73,15 +73,17 @@ def _valid(regions: tuple[str, ...]) -> tuple[Clause, ...] | None:
     signs = re2(_signs())
     clauses = [
         _clause(rf"[+\x{{ff0b}}](?:[+\x{{ff0b}}(\[]|{signs})*{_DIGIT}{_more(fewest - 1)}", fewest),  # PLUS
-        _clause(rf"{_DIGIT}(?:(?:{signs}|{_DIGIT})*[xX]){{3}}", 3),  # LETTERS, by the sign x
-        _clause(rf"{_DIGIT}{_more(2)}(?:{signs}|[\t,;:.])*{_EXTENSIONS}", 3),  # LETTERS, by an extension's word
+        _clause(rf"{_DIGIT}(?:(?:{signs}|{_DIGIT})*[xX]){{3}}", 3, letters=3),  # LETTERS, by the sign x
+        _clause(
+            rf"{_DIGIT}{_more(2)}(?:{signs}|[\t,;:.])*{_EXTENSIONS}", 3, letters=2
+        ),  # LETTERS, by an extension's word
         _clause(rf"{_MARKS}[:.\x{{ff0e}}]?[ \t,\x{{a0}}-]*{_DIGIT}{{10}}", 10, 10),  # CUT
         _clause(rf"{_DIGIT}{{20}}", 20, 20),  # LONG
     ]
     if len(known) > _MOST_REGIONS:
         return (*clauses, _clause(_DIGIT + _more(least - 1), least))
     far = re2((_signs() | kinds()[Kind.DIGIT]) & NOT_ASCII, exact=True)
-    clauses.append(_clause(far, least, 1, _DIGIT + _more(least - 1)))  # OTHER
+    clauses.append(_clause(far, least, also=(_DIGIT + _more(least - 1),)))  # OTHER
     forms: list[tuple[int, str]] = []
     bare: defaultdict[int, set[str]] = defaultdict(set)
     for one in known:
@@ -336,7 +338,7 @@ def _starting(starts: Set[str]) -> str:
     return f"(?:{'|'.join(parts)})"
 
 
-def _clause(pattern: str, digits: int, run: int = 1, *also: str) -> Clause:
-    needed = dict(enumerate(NOTHING)) | {LENGTH: digits, DIGITS: digits, RUN: run}
+def _clause(pattern: str, digits: int, run: int = 1, letters: int = 0, also: tuple[str, ...] = ()) -> Clause:
+    needed = dict(enumerate(NOTHING)) | {LENGTH: digits + letters, DIGITS: digits, LETTERS: letters, RUN: run}
     needs: Needs = tuple(needed.values())
     return Clause((pattern, *also), needs)
