@@ -116,6 +116,8 @@ def _settings(addresses: dict[str, str], api: str) -> None:
         'actor = "demo"',
         'role = "privacy_officer"',
         "epoch_cache_seconds = 5",
+        "[scan]",
+        f'names = "{Path("models/names").resolve()}"',
         "[kms]",
         f'folder = "{FOLDER / "keys"}"',
         "[sources]",
@@ -144,8 +146,8 @@ def _story_first_month() -> None:
     _kasbah("ingest", "store.orders")
     _kasbah("ingest", "store.stock")
     _say("5. What was quarantined, by reason (sealed; no value is shown). Three kinds of it nobody had declared:")
-    print("an e-mail and the customer's own name in a product note; a card number where pieces are counted;")
-    print("a phone number in a column that is in no contract", flush=True)
+    print("an e-mail, the customer's own name or somebody else's in a product note; a card number where pieces are")
+    print("counted; a phone number in a column that is in no contract", flush=True)
     _kasbah("quarantine", "list")
     _say("6. Again: loading the same month changes nothing")
     _kasbah("ingest", "store.orders")

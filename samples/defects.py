@@ -21,6 +21,7 @@ _NO_EMAIL = (None, None, "not given", "see order form")
 _NO_PHONE = (None, None, "-", "none")
 _CARDS = (4111111111111111, 4012888888881881, 5555555555554444, 5105105105105100, 6011111111111117)
 """Numbers that card networks publish for tests."""
+_OTHERS = ("Greta Olsson", "Omar Haddad", "Fiona Gallagher", "Petra Bauer", "Samir Diallo")
 _DRAMA = 7946_0000
 """London's telephone numbers 020 7946 0000 to 0999 are set aside for fiction."""
 _NO_CONTACT = ("ask at the gate", "by post only", "tbc")
@@ -141,6 +142,12 @@ def _own_name_in_note(row: Row, _: random.Random) -> Outcome:
     return Outcome("finding", "product_note")
 
 
+def _somebody_in_note(row: Row, chance: random.Random) -> Outcome:
+    """A person who is nowhere else in the row: only a model of names finds them."""
+    row.values["product_note"] = f"kept for {chance.choice(_OTHERS)} until Friday"
+    return Outcome("finding", "product_note")
+
+
 def _phone_in_unknown(row: Row, chance: random.Random) -> Outcome:
     """A telephone number in the column that nobody declared."""
     digits = str(_DRAMA + chance.randrange(1000))
@@ -172,6 +179,7 @@ ORDER_DEFECTS = (
     Defect("lone_surrogate", 0.002, ("json",), _insert("\ud800", "encoding")),
     Defect("email_in_note", 0.003, SOURCES, _email_in_note),
     Defect("own_name_in_note", 0.002, SOURCES, _own_name_in_note),
+    Defect("somebody_in_note", 0.002, SOURCES, _somebody_in_note),
     Defect("phone_in_unknown_column", 0.003, ("csv",), _phone_in_unknown),
 )
 STOCK_DEFECTS = (

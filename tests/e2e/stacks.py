@@ -92,6 +92,7 @@ class Stack:
             "role": _text("privacy_officer"),
             "batch_rows": str(self.batch_rows),
             "epoch_cache_seconds": "1",
+            "scan": f"{{ names = {_text(ROOT / 'models' / 'names')} }}",
             **changes,
         }
         lines = [f"{name} = {value}" for name, value in values.items()]

@@ -330,7 +330,7 @@ def _judge_order(texts: dict[str, str], dates: str) -> str | None:
         return "no_subject_key:customer_email"
     note, name = texts["product_note"], texts["customer_name"]
     found = {
-        "product_note": "@" in note or bool(name and name in note),
+        "product_note": "@" in note or "kept for" in note or bool(name and name in note),
         "unknown column": bool(re.search(r"\d{4}", texts.get("unknown column", ""))),
     }
     return next((f"finding:{field}" for field, there in found.items() if there), None)
