@@ -75,6 +75,11 @@ def test_re2_matches_no_more_of_ascii(pattern: str) -> None:
     assert np.array_equal(found, _matched(pattern, 0)[:128])
 
 
+def test_a_boundary_is_where_words_begin() -> None:
+    begun = {match.start() // 3 for match in regex.finditer(r"\ba", "".join(f"{char}a " for char in TEXT))}
+    assert begun == set(np.flatnonzero(~_matched(r"\w", 0)).tolist())
+
+
 def test_each_code_point_is_of_one_kind() -> None:
     table = kind_of()
     assert sum(len(chars) for chars in kinds().values()) == 0x110000

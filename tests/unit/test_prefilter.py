@@ -318,9 +318,13 @@ def test_a_recognizer_that_searches_in_its_own_way_has_no_condition() -> None:
     own = Own("X", patterns=[Pattern("x", "x", 0.5)])
     changed_one = _recognizer("x")
     changed_one.analyze = lambda *_, **__: []
-    assert [condition_of(one) for one in (own, Wider(), Everywhere(), changed_one, object())] == [None] * 5
+    changed_two = IbanRecognizer()
+    changed_two.analyze = lambda *_, **__: []
+    every = (own, Wider(), Everywhere(), changed_one, changed_two, object())
+    assert [condition_of(one) for one in every] == [None] * len(every)
     assert condition_of(PhoneRecognizer(leniency=9)) is None
     assert condition_of(PhoneRecognizer(supported_regions=("XX",))) is None
+    assert condition_of(PhoneRecognizer(supported_regions=(None,))) is None
 
 
 def test_without_a_condition_all_but_null_pass() -> None:

@@ -51,8 +51,10 @@ def _by_patterns(recognizer: Any) -> Condition | None:
 
 def _searches_by_pattern(recognizer: Any) -> bool:
     """Whether the recogniser's search is the base class's own, or one that is known to be like it."""
+    if any(name in vars(recognizer) for name in _SEARCH):
+        return False
     if type(recognizer) in _ALIKE:
         return True
     own = {name: inspect.getattr_static(type(recognizer), name, None) for name in _SEARCH}
     base = {name: inspect.getattr_static(PatternRecognizer, name) for name in _SEARCH}
-    return own == base and not any(name in vars(recognizer) for name in _SEARCH)
+    return own == base

@@ -56,7 +56,7 @@ _MARKS = r"(?:[xX#~\x{80}-\x{10ffff}]|[iI\x{80}-\x{10ffff}][nN\x{80}-\x{10ffff}]
 
 def phone_clauses(regions: Sequence[str], leniency: int) -> tuple[Clause, ...] | None:
     """Each text with a number of these regions (or any, written with a plus) holds one of these; None if not known."""
-    if leniency not in (0, 1, 2, 3):
+    if leniency not in (0, 1, 2, 3) or not all(isinstance(region, str) for region in regions):
         return None
     if leniency == 0:
         return (_clause(f"{_DIGIT}{_more(1)}", 2),)
