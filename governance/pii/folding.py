@@ -245,5 +245,6 @@ def text_buffer(column: pa.Array) -> TextBuffer:
     if ends is not None and len(ends):
         offsets = np.frombuffer(ends, width, len(column) + 1, column.offset * width.itemsize).astype(np.int64)
     data = np.frombuffer(values, np.uint8) if values is not None and len(values) else np.zeros(1, np.uint8)
+    data, offsets = data[offsets[0] : offsets[-1]], offsets - offsets[0]  # a slice's own part
     valid = column.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8)
     return TextBuffer(data, offsets, valid)

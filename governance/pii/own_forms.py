@@ -125,6 +125,8 @@ def address(text: Text, value: str) -> Iterator[Place]:
     """
     yield from identifier(text, value)
     for line in _LINES.split(value)[:MOST_LINES]:
+        if not any(c.isnumeric() for c in line):
+            continue
         for written_out in (False,) if line.isascii() else (False, True):
             one = fold(line, written_out=written_out)
             letters = sum(c.isalpha() for c in one.symbols)

@@ -108,6 +108,15 @@ def _has_umlaut(data: Bytes, at: int, stop: int) -> bool:
 
 
 @compiled
+def _has_digit(data: Bytes, at: int, stop: int) -> bool:
+    """Whether an ASCII digit is there."""
+    found = 0
+    for i in range(at, stop):
+        found |= int(48 <= data[i] <= 57)
+    return found != 0
+
+
+@compiled
 def _note_ascii(data: Bytes, at: int, stop: int, stamps: Stamps, stamp: int, plain: Bytes) -> None:
     """As `_note`, for a text of ASCII characters: `plain` has their symbols, 0 where they separate, 1 if ignored."""
     state = (0, 0, 0, 0, 0, 0, 0)
@@ -324,6 +333,12 @@ def _may_hold(
 
 
 @compiled
+def _needs_digits(kind: int, data: Bytes, at: int, stop: int) -> bool:
+    """Whether a text without a digit can't hold the value: a phone number, a date, an address with a number."""
+    return kind in (PHONE, DATE) or (kind == ADDRESS and _has_digit(data, at, stop))
+
+
+@compiled
 def _rows(
     text: tuple[Bytes, Offsets, Bytes], values: tuple[Bytes, npt.NDArray[np.int64], npt.NDArray[np.uint8]],
     kinds: npt.NDArray[np.int64],
@@ -339,14 +354,16 @@ def _rows(
         low, high = offsets[row], offsets[row + 1]
         if valid[row] == 0 or low == high:
             continue
-        if _is_ascii(data, low, high):
+        plainly = _is_ascii(data, low, high)
+        if plainly:
             _note_ascii(data, low, high, stamps, row + 1, plain)
         else:
             _note(data, low, high, stamps, row + 1, *folds, apart)
+        worded = plainly and not _has_digit(data, low, high)
         for field in range(len(kinds)):
-            if value_valid[field, row] == 0:
-                continue
             low, high = value_offsets[field, row], value_offsets[field, row + 1]
+            if value_valid[field, row] == 0 or (worded and _needs_digits(kinds[field], value_data, low, high)):
+                continue
             if _is_ascii(value_data, low, high):
                 count = _spell_ascii(value_data, low, high, found, edges, plain)
                 out[field, row] = count < 0 or _may_hold(kinds[field], found, edges, count, stamps, row + 1, apart)
