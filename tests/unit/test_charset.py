@@ -76,7 +76,8 @@ def test_re2_matches_no_more_of_ascii(pattern: str) -> None:
 
 
 def test_a_boundary_is_where_words_begin() -> None:
-    begun = {match.start() // 3 for match in regex.finditer(r"\ba", "".join(f"{char}a " for char in TEXT))}
+    starts = (match.start() for match in regex.finditer(r"\ba", "".join(f"{char}a " for char in TEXT)))
+    begun = {start // 3 for start in starts if start % 3 == 1}
     assert begun == set(np.flatnonzero(~_matched(r"\w", 0)).tolist())
 
 
