@@ -104,8 +104,9 @@ class ScanReport:
 
     @property
     def unknown(self) -> bool:
-        """Whether nobody can tell of some cell."""
-        return any(column.cannot_tell for store in self.stores for column in store.columns)
+        """Whether nobody can tell of some cell, in a column of which the contract doesn't say why such may pass."""
+        columns = (column for store in self.stores for column in store.columns if column.cannot_tell)
+        return any(not (column.declared and column.field in self.admitted) for column in columns)
 
     def as_json(self) -> dict[str, object]:
         """Plain values for `--json`."""

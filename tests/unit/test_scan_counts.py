@@ -1,6 +1,7 @@
 """Counts of a scan add up whatever the cut; protected cells are told from plain ones by their form."""
 
 import secrets
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.flows.findings import percent
+from governance.flows.scan import ScanReport, StoreReport
 from governance.pii.counts import ColumnCounts, together
 from governance.pii.scanner import Finding, ScannedColumn, ScanOutcome
 from governance.protection.stored_form import not_masked, not_pseudonyms, not_tokens
@@ -77,3 +79,19 @@ def test_pseudonyms_and_masks() -> None:
 def test_a_protected_column_of_another_type_than_text_is_no_protected_column() -> None:
     numbers = pa.array([4111111111111111, None])
     assert not_tokens(numbers).tolist() == not_pseudonyms(numbers).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("column", "unknown"),
+    [
+        (counted("note", ["clean", "unknown"]), False),
+        (counted("ticket", ["clean", "unknown"]), True),
+        (counted("note", ["unknown"], declared=False), True),
+        (counted("ticket", ["clean"]), False),
+    ],
+)
+def test_a_gap_that_the_contract_states_is_no_news(column: ColumnCounts, unknown: bool) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    store = StoreReport("warehouse", ("club.visits",), 2, (column,))
+    report = ScanReport("1", "club.visits", "1.0.0", now, now, (store,), {}, admitted=("note",))
+    assert report.unknown is unknown and not report.found
