@@ -21,7 +21,7 @@ _NO_EMAIL = (None, None, "not given", "see order form")
 _NO_PHONE = (None, None, "-", "none")
 _CARDS = (4111111111111111, 4012888888881881, 5555555555554444, 5105105105105100, 6011111111111117)
 """Numbers that card networks publish for tests."""
-_OTHERS = ("Greta Olsson", "Omar Haddad", "Fiona Gallagher", "Petra Bauer", "Samir Diallo")
+_OTHERS = ("Greta Olsson", "Hugo Brandt", "Fiona Gallagher", "Petra Bauer", "Samir Diallo")
 _DRAMA = 7946_0000
 """London's telephone numbers 020 7946 0000 to 0999 are set aside for fiction."""
 _NO_CONTACT = ("ask at the gate", "by post only", "tbc")
