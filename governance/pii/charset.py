@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import regex
 
@@ -19,6 +19,13 @@ class CharSet:
     """A set of code points as disjoint ranges in order, both ends in."""
 
     ranges: tuple[tuple[int, int], ...]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.ranges)
 
     @classmethod
     def of(cls, ranges: Iterable[tuple[int, int]]) -> "CharSet":

@@ -182,10 +182,7 @@ def _least(node: Node, measure: Measure) -> _Least:
         one = int(_within(node.most, measure.counted))
         return _Least(True, one, one, one, one)
     if isinstance(node, Sequence):
-        total = _EMPTY
-        for item in node.items:
-            total = total.then(_least(item, measure))
-        return total
+        return _in_order(node.items, measure)
     if isinstance(node, Choice):
         branches = [_least(branch, measure) for branch in node.branches]
         total = branches[0]
@@ -196,6 +193,35 @@ def _least(node: Node, measure: Measure) -> _Least:
         return _repeated(_least(node.node, measure), node.low, node.high)
     # A boundary or a look takes no character.
     return _EMPTY
+
+
+def _in_order(items: tuple[Node, ...], measure: Measure) -> _Least:
+    total = _EMPTY
+    plain: list[Chars] = []
+    for item in items:
+        if isinstance(item, Chars):
+            plain.append(item)
+            continue
+        total = total.then(_characters(plain, measure)).then(_least(item, measure))
+        plain = []
+    return total.then(_characters(plain, measure)) if plain else total
+
+
+def _characters(items: list[Chars], measure: Measure) -> _Least:
+    """Of characters in a row, as if each were joined to the one before."""
+    whole = run = best = 0
+    first: int | None = None
+    for item in items:
+        if _within(item.most, measure.within):
+            one = int(_within(item.most, measure.counted))
+            whole, run = whole + one, run + one
+            best = max(best, run)
+        else:
+            first = run if first is None else first
+            run = 0
+    return _Least(
+        first is None, min(CAP, whole), min(CAP, run if first is None else first), min(CAP, run), min(CAP, best)
+    )
 
 
 def _repeated(one: _Least, low: int, high: int | None) -> _Least:
