@@ -14,13 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from governance.pii.folding import (
-    IGNORED,
     LIMIT,
     SEPARATES,
     Bytes,
     Offsets,
-    Table,
-    TextBuffer,
     Words,
     breaks,
     compiled,
@@ -333,13 +330,26 @@ def _may_hold(
 
 
 @compiled
+def _begins_whole(data: Bytes, at: int, stop: int, stamps: Stamps, stamp: int, plain: Bytes) -> bool:
+    """Whether a word of the text begins with the first three symbols of a value of ASCII characters."""
+    gram = count = 0
+    while at < stop and count < 3:
+        symbol = int(plain[data[at]])
+        if symbol > 1:
+            gram = (gram << 21) | symbol
+            count += 1
+        at += 1
+    return count == 3 and stamps[_slot(_BEGINS, _WORDS, gram)] == stamp
+
+
+@compiled
 def _needs_digits(kind: int, data: Bytes, at: int, stop: int) -> bool:
     """Whether a text without a digit can't hold the value: a phone number, a date, an address with a number."""
     return kind in (PHONE, DATE) or (kind == ADDRESS and _has_digit(data, at, stop))
 
 
 @compiled
-def _rows(
+def look_at_rows(
     text: tuple[Bytes, Offsets, Bytes], values: tuple[Bytes, npt.NDArray[np.int64], npt.NDArray[np.uint8]],
     kinds: npt.NDArray[np.int64],
     folds: tuple[npt.NDArray[np.int32], Bytes, Words], written_out: tuple[npt.NDArray[np.int32], Bytes, Words],
@@ -365,6 +375,9 @@ def _rows(
             if value_valid[field, row] == 0 or (worded and _needs_digits(kinds[field], value_data, low, high)):
                 continue
             if _is_ascii(value_data, low, high):
+                whole = kinds[field] in (EMAIL, IDENTIFIER)
+                if whole and not _begins_whole(value_data, low, high, stamps, row + 1, plain):
+                    continue
                 count = _spell_ascii(value_data, low, high, found, edges, plain)
                 out[field, row] = count < 0 or _may_hold(kinds[field], found, edges, count, stamps, row + 1, apart)
                 continue
@@ -373,27 +386,3 @@ def _rows(
             if not out[field, row] and _has_umlaut(value_data, low, high):
                 count = _spell(value_data, low, high, found, edges, *written_out, apart)
                 out[field, row] = count < 0 or _may_hold(kinds[field], found, edges, count, stamps, row + 1, apart)
-
-
-def may_hold(
-    text: TextBuffer, values: list[TextBuffer], kinds: list[int], tables: tuple[Table, Table],
-    apart: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.bool_]:  # fmt: skip
-    """One mask a field: the rows whose text may hold the field's value."""
-    rows = len(text.valid)
-    out = np.zeros((len(values), rows), dtype=bool)
-    if not values or not rows:
-        return out
-    data = np.concatenate([v.data for v in values])
-    shifts = np.cumsum([0, *(len(v.data) for v in values)])[:-1]
-    offsets = np.stack([v.offsets + shift for v, shift in zip(values, shifts, strict=True)])
-    valid = np.stack([v.valid for v in values])
-    plain = np.zeros(128, np.uint8)
-    start = tables[0].start[:128]
-    plain[start >= 0] = tables[0].symbols[start[start >= 0]]
-    plain[start == IGNORED] = 1
-    given = (data, offsets, valid)
-    folds = [(t.start, t.sizes, t.symbols) for t in tables]
-    texts = (text.data, text.offsets, text.valid)
-    _rows(texts, given, np.array(kinds, np.int64), folds[0], folds[1], plain, apart, out)
-    return out

@@ -9,13 +9,14 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from governance.pii import own_loops
-from governance.pii.folding import table, text_buffer, unspaced
+from governance.pii.folding import IGNORED, TextBuffer, table, text_buffer, unspaced
 from governance.pii.own_dates import born, readings
 from governance.pii.own_forms import address, email, identifier, phone
-from governance.pii.own_loops import may_hold
+from governance.pii.own_loops import look_at_rows
 from governance.pii.own_names import person
 from governance.pii.own_search import Place, Text, TooManyError
 from governance.pii.spans import Mask, Spans
@@ -36,9 +37,30 @@ def find(column: pa.Array, declared: Mapping[str, pa.Array], entities: Mapping[s
     fields = [f for f in declared if f in entities]
     buffers = [text_buffer(_as_text(declared[f])) for f in fields]
     kinds = [_kind(entities[f], declared[f].type) for f in fields]
-    tables = (table(), table(written_out=True))
-    masks = may_hold(text_buffer(column), buffers, kinds, tables, unspaced())
+    masks = _may_hold(text_buffer(column), buffers, kinds)
     return look(column, declared, entities, dict(zip(fields, masks, strict=True)))
+
+
+def _may_hold(text: TextBuffer, values: list[TextBuffer], kinds: list[int]) -> npt.NDArray[np.bool_]:
+    """One mask a field: the rows whose text may hold the field's value."""
+    rows = len(text.valid)
+    out = np.zeros((len(values), rows), dtype=bool)
+    if not values or not rows:
+        return out
+    data = np.concatenate([v.data for v in values])
+    shifts = np.cumsum([0, *(len(v.data) for v in values)])[:-1]
+    offsets = np.stack([v.offsets + shift for v, shift in zip(values, shifts, strict=True)])
+    valid = np.stack([v.valid for v in values])
+    tables = (table(), table(written_out=True))
+    plain = np.zeros(128, np.uint8)
+    start = tables[0].start[:128]
+    plain[start >= 0] = tables[0].symbols[start[start >= 0]]
+    plain[start == IGNORED] = 1
+    given = (data, offsets, valid)
+    folds = [(t.start, t.sizes, t.symbols) for t in tables]
+    texts = (text.data, text.offsets, text.valid)
+    look_at_rows(texts, given, np.array(kinds, np.int64), folds[0], folds[1], plain, unspaced(), out)
+    return out
 
 
 def _as_text(values: pa.Array) -> pa.Array:
