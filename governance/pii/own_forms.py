@@ -11,12 +11,14 @@ from governance.pii.own_words import COUNTRY_CODES, ROLES
 
 WHOLE, PART = 1.0, 0.85
 CAPITAL = 0.8
-MOST_LINES = 16
+MOST_DOMAIN = re.compile(r"@[^\s@,;:<>()\"]*[^\s@,;:<>()\".!?]")
+_LINES = 16
 LEAST_DIGITS, LONGEST_PREFIX = 6, 5
 """Fewest digits of a number that are the number; most digits before it: 00 and a country code."""
 
 _EXTENSION = re.compile(r"(?i)[\s,;/]*(?:extension|extn|ext|x|#)\.?\s*:?\s*[0-9]{1,7}\D*$")
 _TRUNK_ZERO = re.compile(r"^[(\s]*(?:\+|00)[\d\s.()-]{0,12}\(0\)")
+_DOMAIN = re.compile(r"@[^\s@,;:<>()\"]*[^\s@,;:<>()\".!?]")
 _LINES = re.compile(r"[,;\n\r]+")
 
 
@@ -35,7 +37,13 @@ def email(text: Text, value: str) -> Iterator[Place]:
         for start, stop in text.find(needle):
             score = _local(text, needle, start, stop)
             if score:
-                yield text.place(start, stop, score)
+                yield _with_domain(text, text.place(start, stop, score))
+
+
+def _with_domain(text: Text, place: Place) -> Place:
+    """The place with the domain that follows it: the person's address elsewhere."""
+    domain = _DOMAIN.match(text.raw, place.end)
+    return place._replace(end=domain.end()) if domain else place
 
 
 def _local(text: Text, needle: Needle, start: int, stop: int) -> float:

@@ -52,6 +52,7 @@ def _found(text: str, **values: Any) -> list[tuple[str, str]]:
         ("\U0001f469\u200d\U0001f467 zoe obrien85 again", "zoe obrien85", "EMAIL_ADDRESS"),
         ("write ZOE.OBRIEN85@EXAMPLE.COM", "ZOE.OBRIEN85@EXAMPLE.COM", "EMAIL_ADDRESS"),
         ("zoe.obrien85+shop@example.com", "zoe.obrien85+shop@example.com", "EMAIL_ADDRESS"),
+        ("now zoe.obrien85@work.example.", "zoe.obrien85@work.example", "EMAIL_ADDRESS"),
         ("zoe.obrien85 at work", "zoe.obrien85", "EMAIL_ADDRESS"),
         ("ring 07700900123 first", "07700900123", "PHONE_NUMBER"),
         ("+44-7700-900-123", "+44-7700-900-123", "PHONE_NUMBER"),
