@@ -11,8 +11,7 @@ from governance.pii.own_words import COUNTRY_CODES, ROLES
 
 WHOLE, PART = 1.0, 0.85
 CAPITAL = 0.8
-MOST_DOMAIN = re.compile(r"@[^\s@,;:<>()\"]*[^\s@,;:<>()\".!?]")
-_LINES = 16
+MOST_LINES = 16
 LEAST_DIGITS, LONGEST_PREFIX = 6, 5
 """Fewest digits of a number that are the number; most digits before it: 00 and a country code."""
 
