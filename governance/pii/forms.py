@@ -1,8 +1,8 @@
 """How a person would read a cell: the distinct values of a leaf as texts, and a text's plain form.
 
 A whole number in a decimal or floating column is its digits: a card number there is found. A number with a fraction is
-a quantity, as no identifier has one, and has no text; neither have dates, times and booleans, whose type says what they
-are. Bytes are read as UTF-8.
+a quantity, as no identifier has one, and has no text, unless it has more digits before the point than quantities have;
+neither have dates, times and booleans, whose type says what they are. Bytes are read as UTF-8.
 """
 
 import unicodedata
@@ -18,6 +18,9 @@ import pyarrow.compute as pc
 from governance.errors import KasbahError
 
 Ints = npt.NDArray[np.int64]
+
+_MOST_OF_A_QUANTITY = 10**11
+"""With a fraction, a number from here on is read all the same: card and account numbers begin at twelve digits."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def _largest(kind: pa.DataType) -> int:
 
 def _floats(cells: pa.Array, least_digits: int, least_length: int) -> Texts | None:
     distinct = pc.drop_null(pc.unique(cells))
-    whole = distinct.filter(pc.and_(pc.is_finite(distinct), pc.equal(distinct, pc.trunc(distinct))))
+    whole = distinct.filter(pc.and_(pc.is_finite(distinct), _read(distinct)))
     whole = whole.filter(pc.greater_equal(pc.abs(whole), 10.0 ** (max(least_digits, least_length - 1, 1) - 1)))
     return Texts(whole, _digits(whole.cast(pa.string())))
 
@@ -159,8 +162,14 @@ def _decimals(cells: pa.Array, least_digits: int, least_length: int) -> Texts | 
         return None
     distinct = pc.drop_null(pc.unique(cells))
     if kind.scale > 0:
-        distinct = distinct.filter(pc.equal(distinct, pc.trunc(distinct)))
+        distinct = distinct.filter(_read(distinct))
     return Texts(distinct, _digits(distinct.cast(pa.string())))
+
+
+def _read(numbers: pa.Array) -> pa.Array:
+    """Which numbers are no quantities."""
+    large = pc.greater_equal(pc.abs(numbers.cast(pa.float64())), float(_MOST_OF_A_QUANTITY))
+    return pc.or_(pc.equal(numbers, pc.trunc(numbers)), large)
 
 
 def _digits(numbers: pa.Array) -> pa.Array:

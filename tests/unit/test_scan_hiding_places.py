@@ -47,6 +47,8 @@ def test_what_a_declared_value_is_made_of_is_declared_too() -> None:
         pa.array([Decimal(CARD)], pa.decimal64(18, 1)),
         pa.array([Decimal(CARD)], pa.decimal128(20, 2)),
         pa.array([Decimal(CARD)], pa.decimal256(40, 0)),
+        pa.array([Decimal(f"{CARD}.50")], pa.decimal128(20, 2)),
+        pa.array([float(f"{CARD}.5")]),
         pa.array([CARD.encode()], pa.binary(16)),
         pa.array([CARD], pa.large_string()),
         pa.array([CARD], pa.string_view()),
