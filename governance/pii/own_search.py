@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from governance.errors import KasbahError
 from governance.pii.folding import Folded, fold
 
 ANYWHERE: frozenset[int] = frozenset({-1})
@@ -17,7 +18,7 @@ MOST_TRIES = 20_000
 """Occurrences of one value that are looked at in one text, some 100 ms: more is cannot-tell."""
 
 
-class TooManyError(Exception):
+class TooManyError(KasbahError):
     """A text holds a value more often than is worth looking at."""
 
 
@@ -70,7 +71,7 @@ class Text:
                 return
             yield at
             at = self.folded.symbols.find(symbols, at + 1)
-        raise TooManyError
+        raise TooManyError("a text holds a value more often than is worth looking at")
 
     def find(self, needle: Needle) -> Iterator[tuple[int, int]]:
         """Symbols at which the value stands: from the edge of a word to the edge of a word, with something in between

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from governance.adapters.names.spacy import LONGEST, OVERLAP, PIECE, SpacyNames
 from governance.errors import SettingsError
+from governance.pii.redaction import redact
 from governance.pii.spans import Spans
 from samples.names.training import held_out, score
 from samples.pii import people
@@ -176,3 +177,10 @@ def test_the_model_is_loaded_and_asked_without_a_network() -> None:
     answer = subprocess.run([sys.executable, "-c", program, str(SHIPPED)], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.split()[-1] == "1"
+
+
+@pytest.mark.parametrize("text", ["Omar Haddad asked for a refund", "please call Omar Haddad tomorrow"])
+def test_a_redacted_name_leaves_no_half_of_it(text: str) -> None:
+    column = pa.array([text])
+    kept = redact(column, SpacyNames(SHIPPED).find(column)).column[0].as_py()
+    assert "<PERSON>" in kept and "Omar" not in kept and "Haddad" not in kept

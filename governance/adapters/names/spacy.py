@@ -33,6 +33,9 @@ REMEMBERED = 200_000
 """Texts whose names are remembered from call to call, by a digest: the same notes come again in each batch."""
 
 _Place = tuple[int, int, str, float]
+_PERSON, _WORDS = "PERSON", 3
+"""How many capitalised words beside a found name may belong to it, on each side."""
+
 _NOT_NEEDED = ("tagger", "morphologizer", "parser", "senter", "attribute_ruler", "lemmatizer", "trainable_lemmatizer")
 _loading = threading.Lock()
 _loaded: dict[str, "_Pipeline"] = {}
@@ -109,13 +112,26 @@ class SpacyNames:
                 for name in doc.ents:
                     entity = self._labels.get(name.label_)
                     if entity:
-                        found[row][origin[name.start_char], origin[name.end_char - 1] + 1, entity, SCORE] = None
+                        start, end = _whole(doc, name) if entity == _PERSON else (name.start_char, name.end_char)
+                        found[row][origin[start], origin[end - 1] + 1, entity, SCORE] = None
         return {row: tuple(places) for row, places in found.items()}
 
     def _remember(self, answers: dict[bytes, tuple[_Place, ...]]) -> None:
         with self._pipeline.lock:
             room = len(self._answers) + len(answers) <= REMEMBERED
             self._answers = (self._answers if room else {}) | dict(islice(answers.items(), REMEMBERED))
+
+
+def _whole(doc: Any, name: Any) -> tuple[int, int]:
+    """From where to where a person's name goes. A model may see one half of it, and a redaction that leaves the other
+    half has hidden nobody: so the capitalised words beside it belong to it, as far as blanks alone stand between.
+    """
+    first, last = name.start, name.end - 1
+    while first > 0 and name.start - first < _WORDS and doc[first - 1].whitespace_ and doc[first - 1].is_title:
+        first -= 1
+    while last + 1 < len(doc) and last + 1 - name.end < _WORDS and doc[last].whitespace_ and doc[last + 1].is_title:
+        last += 1
+    return doc[first].idx, doc[last].idx + len(doc[last])
 
 
 def _key(text: str) -> bytes:
