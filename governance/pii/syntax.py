@@ -10,10 +10,11 @@ from typing import Final
 
 import regex
 
+from governance.errors import KasbahError
 from governance.pii.charset import ANY, NONE, CharSet, closed, digits, spaces, words
 
 
-class NotUnderstoodError(Exception):
+class NotUnderstoodError(KasbahError):
     """The pattern has a construct that isn't known here. Never leaves this package."""
 
 
