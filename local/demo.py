@@ -171,10 +171,12 @@ def _story_second_month() -> None:
     _kasbah("quarantine", "replay", "store.orders", "--reason", "rule")
     _kasbah("quarantine", "replay", "store.orders", "--reason", "finding")
     _kasbah("quarantine", "list")
-    _say("10. Keys are rotated: what a copy of the key store from before holds opens nothing any more")
+    _say("10. What is stored, in the warehouse and in the lake, is searched again: nothing that nobody declared")
+    _kasbah("scan", "--all", "--html", str((FOLDER / "scan.html").relative_to(Path.cwd())))
+    _say("11. Keys are rotated: what a copy of the key store from before holds opens nothing any more")
     _kasbah("keys", "rotate")
     _kasbah("keys", "status")
-    _say("11. The audit log is whole")
+    _say("12. The audit log is whole")
     _kasbah("audit", "verify")
 
 
