@@ -1,6 +1,6 @@
 """Enforce: a plan applied to a batch. Every row ends admitted, quarantined or refused, and nothing leaves unprotected.
 
-Order: names and types -> derive -> admission -> row quality -> subjects -> scan -> protect -> output schema.
+Order: names and types -> derive -> admission -> row quality -> scan -> subjects -> protect -> output schema.
 """
 
 from dataclasses import dataclass, replace
@@ -75,8 +75,9 @@ def enforce(
     work = _Work(batch, plan, reading, Verdict(batch.num_rows), refused)
     _check_types(work)
     _check_rules(work)
+    answers = _search(work, scanner)  # before the subjects, whom one batch makes while the next is searched
     subjects = _resolve_subjects(work, keys)
-    findings, not_scanned, scanned = _scan(work, scanner)
+    findings, not_scanned, scanned = _heed(work, *answers)
     good = work.verdict.good & refused.good
     admitted = _protect(work, subjects, np.flatnonzero(good), threads)
     held = np.flatnonzero(work.verdict.bad & refused.good)
@@ -136,17 +137,26 @@ def _resolve_subjects(work: _Work, keys: Keys) -> list[tuple[SubjectPlan, Resolv
     return resolved
 
 
-def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str, ...], tuple[ColumnCounts, ...]]:
-    """Search what is to be stored in clear, and the columns nobody declared. Returns findings, the columns not scanned,
-    and what was searched.
+_Answers = dict[str, ScannedColumn]
+
+
+def _search(work: _Work, scanner: Scanner) -> tuple[_Answers, _Answers]:
+    """Search what is to be stored in clear and, apart, since they may be called as fields are, the columns nobody
+    declared.
     """
-    plan = work.plan
+    plan, unknown = work.plan, work.reading.unknown
     declared = {f: work.reading.values[f] for f in plan.scan.own}
-    unknown = work.reading.unknown
-    not_scanned = []
-    # Apart: an unknown column may be called as a field is.
     scanned = _searched({f: work.reading.values[f] for f in plan.scanned}, plan.scan, declared, scanner, known=True)
     dropped = _searched(unknown, _plan_of_unknown(plan.scan, tuple(unknown)), declared, scanner, known=False)
+    return scanned, dropped
+
+
+def _heed(
+    work: _Work, scanned: _Answers, dropped: _Answers
+) -> tuple[tuple[Finding, ...], tuple[str, ...], tuple[ColumnCounts, ...]]:
+    """Hold and redact what the search says. Returns findings, the columns not scanned, and what was searched."""
+    plan = work.plan
+    not_scanned = []
     for name, answer in scanned.items():
         if plan.scan.of(name).redact and answer.redacted is not None:
             work.reading.values[name] = _redacted(work.reading.values[name], answer.redacted, name)
@@ -164,7 +174,7 @@ def _scan(work: _Work, scanner: Scanner) -> tuple[tuple[Finding, ...], tuple[str
 
 def _searched(
     columns: dict[str, pa.Array], plan: ScanPlan, declared: dict[str, pa.Array], scanner: Scanner, *, known: bool
-) -> dict[str, ScannedColumn]:
+) -> _Answers:
     """The scanner's answer for each column, in their order."""
     answers = scanner.scan(columns, plan, declared) if columns else {}
     for name in columns:
