@@ -184,3 +184,8 @@ def test_a_redacted_name_leaves_no_half_of_it(text: str) -> None:
     column = pa.array([text])
     kept = redact(column, SpacyNames(SHIPPED).find(column)).column[0].as_py()
     assert "<PERSON>" in kept and "Omar" not in kept and "Haddad" not in kept
+
+
+def test_what_a_redaction_left_is_nobodys_name() -> None:
+    texts = ["kept for <PERSON> until Friday", "<PERSON> and <EMAIL_ADDRESS> asked"]
+    assert not list(SpacyNames(SHIPPED).find(pa.array(texts)).tuples())

@@ -1,5 +1,6 @@
 """Names through a spaCy pipeline: a folder that spaCy wrote, or the name of an installed package. Never downloaded."""
 
+import re
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,9 @@ REMEMBERED = 200_000
 _Place = tuple[int, int, str, float]
 _PERSON, _WORDS = "PERSON", 3
 """How many capitalised words beside a found name may belong to it, on each side."""
+
+_TAG = re.compile(r"<[A-Z][A-Z_]*>")
+"""What a redaction leaves in a name's place (see `pii.redaction`) is nobody's name."""
 
 _NOT_NEEDED = ("tagger", "morphologizer", "parser", "senter", "attribute_ruler", "lemmatizer", "trainable_lemmatizer")
 _loading = threading.Lock()
@@ -109,9 +113,10 @@ class SpacyNames:
             for doc, (row, origin) in self._pipeline.nlp.pipe(
                 _pieces_of(distinct, rows), as_tuples=True, batch_size=256
             ):
+                tags = [tag.span() for tag in _TAG.finditer(doc.text)]
                 for name in doc.ents:
                     entity = self._labels.get(name.label_)
-                    if entity:
+                    if entity and not any(s <= name.start_char and name.end_char <= e for s, e in tags):
                         start, end = _whole(doc, name) if entity == _PERSON else (name.start_char, name.end_char)
                         found[row][origin[start], origin[end - 1] + 1, entity, SCORE] = None
         return {row: tuple(places) for row, places in found.items()}

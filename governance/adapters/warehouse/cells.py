@@ -5,7 +5,7 @@ repeating a value of the table, and needs no index. All of one reading is one sn
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -66,7 +66,7 @@ class WarehouseCells:
 
     def pieces(self, plan: EnforcementPlan, copy: Copy, leave: frozenset[str], position: int = 0) -> Iterator[Piece]:
         """All rows from the block `position` on. UserError where the table was made anew since it was listed."""
-        target = shape_of(plan).target
+        target, types = shape_of(plan).target, {f.name: f.type for f in plan.output_schema()}
         doing = f"scanning {copy.name}"
         with transaction(self._dsn, doing) as connection:
             columns = _selected(connection, target, leave)
@@ -80,7 +80,7 @@ class WarehouseCells:
                 rows = 0
                 for batch in _read(cursor, columns, target, (position, last), doing):
                     rows += batch.num_rows
-                    yield Piece(batch, None)
+                    yield Piece(_typed(batch, types), None)
                 position = last
                 yield Piece(pa.record_batch({}), position)
                 step = _fitting(step, rows)
@@ -94,6 +94,21 @@ def _selected(connection: Connection, target: sql.Identifier, leave: frozenset[s
         for name, kind in found
         if name not in leave
     ]
+
+
+def _typed(batch: pa.RecordBatch, types: dict[str, pa.DataType]) -> pa.RecordBatch:
+    """Decimals come as text, and would be searched as text: here they are numbers again, as they were when loaded."""
+    named = zip(batch.schema.names, batch.columns, strict=True)
+    columns = [_as_decimal(values, types.get(name)) for name, values in named]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _as_decimal(values: pa.Array, wanted: pa.DataType | None) -> pa.Array:
+    if wanted is None or not pa.types.is_decimal(wanted) or not pa.types.is_string(values.type):
+        return values
+    with suppress(pa.ArrowInvalid):  # a NaN, which only somebody else can have written, leaves it text
+        return values.cast(wanted)
+    return values
 
 
 def _begin(cursor: Any, target: sql.Identifier, copy: Copy, doing: str) -> int:
