@@ -212,7 +212,7 @@ _LOYALTY = """\
 
 def _show_rows(warehouse: str) -> None:
     """What an analyst sees: tokens and pseudonyms."""
-    _say("12. What the warehouse holds")
+    _say("13. What the warehouse holds")
     with psycopg.connect(warehouse) as connection:
         for table in ("orders", "stock"):
             query = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier("store", table))
