@@ -23,7 +23,7 @@ from governance.errors import ContractError
 from governance.model.clock import Clock
 from governance.model.secret import Secret
 from governance.pii.counts import ColumnCounts
-from governance.pii.scanner import FieldScan, Finding, ScannedColumn, Scanner, ScanPlan
+from governance.pii.scanner import FieldScan, Finding, ScannedColumn, Scanner, ScanPlan, searched
 from governance.protection import cells
 from governance.protection.normalise import normalise
 from governance.protection.subjects import Resolved
@@ -146,8 +146,8 @@ def _search(work: _Work, scanner: Scanner) -> tuple[_Answers, _Answers]:
     """
     plan, unknown = work.plan, work.reading.unknown
     declared = {f: work.reading.values[f] for f in plan.scan.own}
-    scanned = _searched({f: work.reading.values[f] for f in plan.scanned}, plan.scan, declared, scanner, known=True)
-    dropped = _searched(unknown, _plan_of_unknown(plan.scan, tuple(unknown)), declared, scanner, known=False)
+    scanned = searched(scanner, {f: work.reading.values[f] for f in plan.scanned}, plan.scan, declared, known=True)
+    dropped = searched(scanner, unknown, _plan_of_unknown(plan.scan, tuple(unknown)), declared, known=False)
     return scanned, dropped
 
 
@@ -170,18 +170,6 @@ def _heed(
     counts = [ColumnCounts.of(name, answer) for name, answer in scanned.items()]
     counts += [ColumnCounts.of(name, answer, declared=False) for name, answer in dropped.items()]
     return tuple(f for one in counts for f in one.findings), tuple(not_scanned), tuple(counts)
-
-
-def _searched(
-    columns: dict[str, pa.Array], plan: ScanPlan, declared: dict[str, pa.Array], scanner: Scanner, *, known: bool
-) -> _Answers:
-    """The scanner's answer for each column, in their order."""
-    answers = scanner.scan(columns, plan, declared) if columns else {}
-    for name in columns:
-        if name not in answers:
-            which = f"field {name}" if known else "a column that nobody declared"
-            raise ContractError(f"the scanner gave no answer for {which}: unknown is never a pass")
-    return {name: answers[name] for name in columns}
 
 
 def _plan_of_unknown(plan: ScanPlan, names: tuple[str, ...]) -> ScanPlan:

@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from governance.contracts.types import Protect
 from governance.enforcement.plan import PART, POSITION, SOURCE, VERSION, EnforcementPlan
-from governance.errors import ContractError
 from governance.flows.runs import column_name
 from governance.pii.counts import ColumnCounts, together
-from governance.pii.scanner import Band, Finding, ScannedColumn, Scanner, ScanOutcome, ScanPlan
+from governance.pii.scanner import Band, Finding, ScannedColumn, Scanner, ScanOutcome, ScanPlan, searched
 from governance.protection.stored_form import not_masked, not_pseudonyms, not_tokens
 
 NOT_A_TOKEN, NOT_MASKED, NOT_A_PSEUDONYM = "NOT_A_TOKEN", "NOT_MASKED", "NOT_A_PSEUDONYM"
@@ -37,7 +36,7 @@ class StoredColumns:
         """Columns that needn't be read: those that the contract exempts, and where a row came from."""
         return _ORIGIN | {c.name for c in self.plan.columns if c.field in self.exempt}
 
-    @property
+    @cached_property
     def exempt(self) -> dict[str, str]:
         """Fields that are stored in clear and not searched, with the contract's reason."""
         clear = (c for c in self.plan.columns if c.stored and c.protect == Protect.CLEAR)
@@ -55,13 +54,8 @@ class StoredColumns:
         return together(found)
 
     def _scan(self, columns: Mapping[str, pa.Array], plan: ScanPlan, *, declared: bool) -> list[ColumnCounts]:
-        answers = self.scanner.scan(columns, plan, {}) if columns else {}
         found = []
-        for name in columns:
-            answer = answers.get(name)
-            if answer is None:
-                which = f"field {name}" if declared else "a column that nobody declared"
-                raise ContractError(f"the scanner gave no answer for {which}: unknown is never a pass")
+        for name, answer in searched(self.scanner, columns, plan, {}, known=declared).items():
             counts = ColumnCounts.of(name, answer, declared=declared)
             found.append(counts if declared else counts.called(column_name(name)))
         return found

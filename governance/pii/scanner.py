@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from governance.errors import ContractError
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -124,6 +126,25 @@ class Scanner(Protocol):
         id -> values, as many rows), to be found in its free text. An answer for every column, always.
         """
         ...
+
+
+def searched(
+    scanner: Scanner,
+    columns: Mapping[str, pa.Array],
+    plan: ScanPlan,
+    declared: Mapping[str, pa.Array],
+    *,
+    known: bool,
+) -> dict[str, ScannedColumn]:
+    """The scanner's answer for each column, in their order; not `known` are columns that nobody declared, whose names
+    may be data. Raises ContractError where it leaves one out.
+    """
+    answers = scanner.scan(columns, plan, declared) if columns else {}
+    for name in columns:
+        if name not in answers:
+            which = f"field {name}" if known else "a column that nobody declared"
+            raise ContractError(f"the scanner gave no answer for {which}: unknown is never a pass")
+    return {name: answers[name] for name in columns}
 
 
 class CannotTell:
