@@ -1,7 +1,6 @@
 """What enforcement promises of any batch, with real keys on a real control database."""
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -9,28 +8,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from desk import CONTRACT, GOOD, NOW, PLAN, Desk, Finds, Row, installation, outcomes, raw
+from desk import CONTRACT, GOOD, NOW, PLAN, Desk, Finds, Row, outcomes, raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.enforcement.plan import compile_plan
 from governance.enforcement.seal import Unreadable, seal_unreadable
 from governance.errors import ContractError, KeyUnavailableError
-from local.postgres import Postgres
-
-
-@pytest.fixture(scope="module")
-def installed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with installation(postgres, tmp_path_factory.mktemp("kms")) as made:
-        yield made
-
-
-@pytest.fixture
-def desk(installed: Desk) -> Desk:
-    """Today is 21 November 2026, unless a test says otherwise. People of earlier tests are there already."""
-    installed.now = NOW
-    return installed
-
 
 # Three outcomes
 

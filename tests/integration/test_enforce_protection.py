@@ -2,31 +2,15 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
 import pytest
-from desk import GOOD, NOW, PLAN, Desk, Row, installation, outcomes, raw
+from desk import GOOD, PLAN, Desk, Row, outcomes, raw
 
 from governance.enforcement.outcomes import Enforced
 from governance.errors import TokenError
-from local.postgres import Postgres
-
-
-@pytest.fixture(scope="module")
-def installed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with installation(postgres, tmp_path_factory.mktemp("kms")) as made:
-        yield made
-
-
-@pytest.fixture
-def desk(installed: Desk) -> Desk:
-    """Today is 21 November 2026, unless a test says otherwise. People of earlier tests are there already."""
-    installed.now = NOW
-    return installed
-
 
 # Nothing personal in clear
 

@@ -1,33 +1,19 @@
 """What enforcement does with what a scanner answers, cell by cell."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from desk import CONTRACT, GOOD, NOW, NOWHERE, PLAN, Desk, Finds, Row, installation, outcomes, raw
+from desk import CONTRACT, GOOD, NOWHERE, PLAN, Desk, Finds, Row, outcomes, raw
 
 from governance.adapters.presidio.scanner import PresidioScanner
 from governance.contracts.types import OnCannotTell
 from governance.enforcement.plan import compile_plan, context_of
 from governance.errors import ContractError
 from governance.pii.scanner import CannotTell, FieldScan, ScannedColumn, ScanPlan
-from local.postgres import Postgres
-
-
-@pytest.fixture(scope="module")
-def installed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with installation(postgres, tmp_path_factory.mktemp("kms")) as made:
-        yield made
-
-
-@pytest.fixture
-def desk(installed: Desk) -> Desk:
-    """Today is 21 November 2026, unless a test says otherwise. People of earlier tests are there already."""
-    installed.now = NOW
-    return installed
 
 
 def test_a_finding_holds_its_row(desk: Desk) -> None:
