@@ -43,6 +43,38 @@ class ScanSettings(BaseModel):
     seconds: float = Field(default=1.0, gt=0, le=60)
 
 
+class KafkaSettings(BaseModel):
+    """Where the brokers are, and what else librdkafka is to be told (`security.protocol`, `sasl.password`, …)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    brokers: str = ""
+    options: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+class ElasticsearchSettings(BaseModel):
+    """Where Elasticsearch is. `certificates` is a file with those of its authority."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str = ""
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    certificates: Path | None = None
+
+
+class CassandraSettings(BaseModel):
+    """Where Cassandra is: hosts with a comma between, and the port of its native protocol."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hosts: str = ""
+    port: int = Field(default=9042, ge=1, le=65535)
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    replication: int = Field(default=1, ge=1, le=9)
+
+
 class Settings(BaseSettings):
     """Everything an installation may set. Addresses are libpq addresses or URLs."""
 
@@ -58,6 +90,10 @@ class Settings(BaseSettings):
     sources: dict[str, str] = Field(default_factory=dict, description="source name -> location")
     kms: KmsSettings = KmsSettings()
     scan: ScanSettings = ScanSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
+    cassandra: CassandraSettings = CassandraSettings()
+    mongodb: SecretStr = SecretStr("")
     actor: str = Field(default="unknown", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}$")
     role: str = ""
     batch_rows: int = Field(default=131_072, ge=1_000, le=1_000_000)

@@ -22,6 +22,18 @@ class Reason(StrEnum):
     UNDERAGE = "underage"
     AGE_UNKNOWN = "age_unknown"
     SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    """Older than the retention of its dataset: refused, since nothing may be stored that should be gone."""
+    AHEAD = "ahead"
+    """Of a moment that has not come yet: the newest version of a key wins, and this one would win for ever."""
+    FORGED = "forged"
+    """A message without the MAC that its topic asks for, or with a wrong one."""
+    VERSION = "version"
+    """A message under a contract version that nobody here knows."""
+    SINK = "sink"
+    """The sink takes every other record, but not this one."""
+    CONFLICT = "conflict"
+    """The sink has other content in the same version."""
 
 
 QUARANTINED = pa.schema(

@@ -1,0 +1,47 @@
+"""What a flow needs of topics: Protocols. Their adapters are `adapters/kafka`."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from governance.contracts.types import Topic
+from governance.model.message import Message
+
+
+class Publisher(Protocol):
+    """Appends to topics. Raises StoreUnavailableError where the brokers are away."""
+
+    def prepare(self, topic: Topic, partitions: int) -> None:
+        """Make the topic unless it is there; set its retention and compaction as the contract says."""
+        ...
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Produce them, idempotently and in order a key, and return once the brokers have acknowledged all of them.
+        Raises StoreUnavailableError where one was not; then any of them may be there."""
+        ...
+
+
+class Subscriber(Protocol):
+    """Reads the partitions of one topic that it is given, as a member of a group.
+
+    It begins where `position` says for a partition (the next offset), never where the group last committed.
+    """
+
+    def subscribe(self, topic: str, position: Callable[[int], int], lost: Callable[[Sequence[int]], None]) -> None:
+        """Join the group. `position` is asked for each partition that comes; `lost` is told which go."""
+        ...
+
+    def poll(self, most: int, seconds: float) -> list[Message]:
+        """Up to `most` records, of any of the partitions, in order within each; none if nothing comes in time."""
+        ...
+
+    def commit(self, offsets: dict[int, int]) -> None:
+        """Tell the group how far each partition was read: for those who watch the lag."""
+        ...
+
+    def ends(self) -> dict[int, int]:
+        """The end of each partition that is assigned."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
