@@ -13,6 +13,7 @@ from governance.adapters.control.day_keys import PostgresDayKeys
 from governance.adapters.control.epochs import PostgresEpochs
 from governance.adapters.control.leases import PostgresLeases
 from governance.adapters.control.ledger import PostgresLedger
+from governance.adapters.control.progress import PostgresProgress
 from governance.adapters.control.quarantine import PostgresQuarantine
 from governance.adapters.control.runs import PostgresRuns
 from governance.adapters.control.scans import PostgresScans
@@ -139,6 +140,11 @@ class Services:
     def runs(self) -> PostgresRuns:
         """Runs and what became of their batches."""
         return PostgresRuns(self.control, self.quarantine, self.clock)
+
+    @cached_property
+    def progress(self) -> PostgresProgress:
+        """How far collectors and consumers have come."""
+        return PostgresProgress(self.control, self.quarantine, self.clock)
 
     @cached_property
     def warehouse(self) -> PostgresWarehouse:

@@ -107,6 +107,23 @@ class ProgressStore(Protocol):
         """
         ...
 
+    def settle(
+        self,
+        place: Place,
+        decided: pa.Array,
+        counts: Counts,
+        quarantined: pa.RecordBatch | None = None,
+        contract_version: str = "",
+    ) -> None:
+        """In one transaction: let go of the rows held at these positions (int64), since a replay has decided about
+        them, hold those that failed again, and add `counts` (a reason's count goes down by a negative one). The place
+        stays where it is.
+
+        Raises MovedOnError, having changed nothing, unless each of the positions is held.
+        """
+        ...
+
 
 def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    return {reason: one.get(reason, 0) + other.get(reason, 0) for reason in sorted({*one, *other})}
+    added = {reason: one.get(reason, 0) + other.get(reason, 0) for reason in sorted({*one, *other})}
+    return {reason: count for reason, count in added.items() if count}
