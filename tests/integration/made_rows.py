@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pyarrow as pa
+from psycopg import sql
 
 from governance.enforcement.plan import ColumnPlan, EnforcementPlan, RulePlan, SourcePlan, SubjectPlan
 from governance.flows.stores import LakeFile, Merged, Publication
@@ -122,3 +124,12 @@ def loaded(warehouse: Any, run: str, rows: Sequence[dict[str, Any]], of: Enforce
     warehouse.publish(publication(run, merged, of=of), of)
     warehouse.drop_stage(run, of)
     return merged
+
+
+def stored(database: str, what: str = "*", table: str = "store.orders") -> list[tuple[Any, ...]]:
+    """What stands in a table, in the order of its first column."""
+    with psycopg.connect(database) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        return connection.execute(
+            sql.SQL("SELECT {} FROM {} ORDER BY 1").format(sql.SQL(what), sql.SQL(table))
+        ).fetchall()
