@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
-from made_rows import PLAN, batch, loaded, plan, publication, row, staged, stored
+from made_rows import PLAN, batch, column, loaded, plan, publication, row, staged, stored
 from psycopg import sql
 
 from governance.adapters.warehouse import PostgresWarehouse, StoreRefusedError
