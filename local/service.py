@@ -1,0 +1,164 @@
+"""What every local service is: a folder with its data and log, ports of its own, a start that ends in a real answer."""
+
+import contextlib
+import fcntl
+import json
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Self, TypeVar
+
+from local import supervise, unprivileged
+from local.supervise import Child, Launch, Running, ServiceError
+
+_S = TypeVar("_S", bound="Service")
+
+
+class Service(ABC):
+    """A server on this machine. A subclass says what it is called, which ports it wants, how it is launched (`launch`)
+    and when it answers (`ready`); the rest is here.
+
+    `folder` holds `log`, `ports.json`, `process.json` and whatever the subclass puts there. The same folder means the
+    same data, the same ports and the same process, in any Python process.
+    """
+
+    name: ClassVar[str]
+    """As on the command line: kafka."""
+    title: ClassVar[str]
+    """As people call it, with its version: Apache Kafka 4.3.1."""
+    roles: ClassVar[tuple[str, ...]]
+    """What its ports are for; the first is the one that clients are told."""
+    refuses_root: ClassVar[bool] = False
+    ready_seconds: ClassVar[float] = 90
+
+    def __init__(self, folder: Path, ports: Mapping[str, int] | None = None) -> None:
+        """`ports` by role; those that aren't given are picked once and remembered."""
+        self.folder = unprivileged.reachable(folder) if self.refuses_root else folder.resolve()
+        self._asked = dict(ports or {})
+        self._child: Child | None = None
+
+    @abstractmethod
+    def launch(self) -> Launch:
+        """Fetch, unpack, configure and format what is missing; say what to run. Called before each start."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Do one real operation. True when it worked; False or any exception while it doesn't yet."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """As clients want it: host:port, or a URL."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, str]:
+        """The KASBAH_… variables that lead to it."""
+
+    @property
+    def log(self) -> Path:
+        """What it printed, of every start."""
+        return self.folder / "log"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """By role, once they were picked: at the first start, or when first asked for."""
+        file = self.folder / "ports.json"
+        known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        ports = {**known, **self._asked}
+        missing = [role for role in self.roles if role not in ports]
+        if missing:
+            ports |= dict(zip(missing, supervise.free_ports(len(missing)), strict=True))
+        if ports != known:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(ports))
+        return ports
+
+    @property
+    def port(self) -> int:
+        """The one that clients are told."""
+        return self.ports[self.roles[0]]
+
+    def running(self) -> Running | None:
+        """The process that runs on this folder, if one does."""
+        return Running.read(self.folder / "process.json")
+
+    def start(self, *, kept: bool = False) -> Self:
+        """Start it and return once it answers; at once if it already runs on this folder.
+
+        It ends with this Python process, unless it is `kept`. Raises ServiceError.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.refuses_root:
+            unprivileged.own(self.folder)
+        with self._alone():
+            if self.running():
+                return self
+            self._refuse_busy_ports()
+            child = supervise.start(self.launch(), self.log)
+            try:
+                child.running.write(self.folder / "process.json")
+                supervise.await_ready(child, self.ready, self.ready_seconds, self.title, self.log)
+            except BaseException:
+                child.stop()
+                raise
+            if kept:
+                child.keep()
+            else:
+                self._child = child
+        return self
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL after 15 s, whoever started it. Nothing happens if it doesn't run."""
+        self._end("stop")
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would: for tests."""
+        self._end("kill")
+
+    def restart(self) -> Self:
+        """On the same data and the same ports."""
+        self.stop()
+        return self.start()
+
+    def remove(self) -> None:
+        """Stop, and delete everything that it kept."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, how: str) -> None:
+        child, self._child = self._child, None
+        running = self.running()
+        if running:
+            running.kill() if how == "kill" else running.stop()
+        if child:
+            child.stop()
+        (self.folder / "process.json").unlink(missing_ok=True)
+
+    def _refuse_busy_ports(self) -> None:
+        for role, port in self.ports.items():
+            if supervise.is_busy(port):
+                other = "ask for another" if role in self._asked else f"remove {self.folder / 'ports.json'} for another"
+                raise ServiceError(
+                    f"{self.title} can't start: port {port} on 127.0.0.1 (its {role} port) is in use by another "
+                    f"program. Stop that program, or {other}"
+                )
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two that start the same service: the second waits, and finds it running."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+@contextlib.contextmanager
+def using(service: _S) -> Iterator[_S]:
+    """The service, running. It is stopped at the end unless it ran before."""
+    before = service.running()
+    service.start()
+    try:
+        yield service
+    finally:
+        if not before:
+            service.stop()
