@@ -4,11 +4,11 @@ import random
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 
+from samples.assortment import METHODS, NOTES, SHIPPERS
 from samples.copies import clone, copies
 from samples.defects import ORDER_DEFECTS, REPAIRABLE, befall
 from samples.people import Person
 from samples.phones import Phone
-from samples.products import METHODS, NOTES, SHIPPERS
 from samples.rows import LITERAL_NULLS, LITERAL_SOURCES, Row, Value
 from samples.seeded import stream
 from samples.shop import Period, Shop, day_in, merge, pick_source

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
+from samples.assortment import Product, Supplier, products, suppliers
 from samples.people import Person, customers
-from samples.products import Product, Supplier, products, suppliers
 from samples.rows import SOURCES, Row, Value
 from samples.seeded import stream, weighted
 

@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 
+from samples.assortment import Product, Supplier
 from samples.copies import clone, copies
 from samples.defects import REPAIRABLE, STOCK_DEFECTS, befall
-from samples.products import Product, Supplier
 from samples.rows import Row
 from samples.seeded import stream
 from samples.shop import Period, Shop, merge, pick_source

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from samples.assortment import METHODS, products
 from samples.files import Progress, quiet
 from samples.people import CITIES, FIRST, LAST, SEGMENTS, STREETS
 from samples.phones import RESERVED, phone_at
-from samples.products import METHODS, products
 
 PERSONAL = ("customer_name", "customer_email", "customer_phone", "customer_address", "customer_birth_place")
 SCHEMA = pa.schema(
