@@ -30,13 +30,16 @@ def encode(rows: pa.RecordBatch, plan: EnforcementPlan, topic: str, key_id: str,
 
     Raises ProtectionError for a row without identity, ContractError for a column of a type that no plan has.
     """
-    if not rows.num_rows:
-        return []
-    cells = {name: _cells(rows.column(name)) for name in rows.schema.names if name not in _OURS}
-    keys = _bytes(_identities(rows, plan, cells))
-    values = _bytes(_objects(cells))
-    unsigned = [Message(topic, one, value) for one, value in zip(keys, values, strict=True)]
+    unsigned = [Message(topic, one, value) for one, value in zip(*written(rows, plan), strict=True)]
     return sign_all(unsigned, plan.dataset, plan.version, key_id, key)
+
+
+def written(rows: pa.RecordBatch, plan: EnforcementPlan) -> tuple[list[bytes], list[bytes]]:
+    """Each row's identity and its JSON object, as `encode` sends them. Raises as it does."""
+    if not rows.num_rows:
+        return [], []
+    cells = {name: _cells(rows.column(name)) for name in rows.schema.names if name not in _OURS}
+    return _bytes(_identities(rows, plan, cells)), _bytes(_objects(cells))
 
 
 def _identities(rows: pa.RecordBatch, plan: EnforcementPlan, cells: dict[str, pa.Array]) -> pa.Array:
