@@ -48,11 +48,12 @@ def ingest(
 
 
 def _chosen(dataset: Dataset, names: list[str]) -> tuple[Source, ...]:
-    known = {s.name: s for s in dataset.sources}
+    batch = tuple(s for s in dataset.sources if s.format != "kafka")  # a raw topic is a stream's
+    known = {s.name: s for s in batch}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"{dataset.id} has no source {unknown[0]}; it has {', '.join(known)}")
-    return tuple(known[name] for name in names) if names else dataset.sources
+    return tuple(known[name] for name in names) if names else batch
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from governance.contracts.check_fields import field_refusals
 from governance.contracts.check_origins import origin_refusals
 from governance.contracts.check_rules import rule_refusals
 from governance.contracts.check_scanning import scanning_refusals
+from governance.contracts.check_streams import shared_topics, stream_refusals
 from governance.contracts.check_subjects import subject_refusals
 from governance.contracts.faults import at
 from governance.contracts.types import Contract, Dataset, Fault, Field, Line, Protect, Quality
@@ -21,11 +22,21 @@ _SEMVER = re.compile(
 _CONTRACT_ID = re.compile(r"[a-z][a-z0-9_]{0,30}(\.[a-z][a-z0-9_]*)+\Z")
 
 
+_REFUSALS = (
+    field_refusals,
+    scanning_refusals,
+    subject_refusals,
+    origin_refusals,
+    rule_refusals,
+    stream_refusals,
+)
+
+
 def check(contract: Contract) -> list[Fault]:
     """Everything in one contract that would break a promise, in the order of the file; empty if nothing would."""
     faults = [*_identity(contract), *_roles(contract), *_datasets(contract)]
     for dataset in contract.datasets:
-        for refuse in (field_refusals, scanning_refusals, subject_refusals, origin_refusals, rule_refusals):
+        for refuse in _REFUSALS:
             faults += refuse(dataset)
     return sorted(faults, key=lambda fault: fault.where.line)
 
@@ -72,7 +83,7 @@ def _datasets(contract: Contract) -> Iterator[Fault]:
 
 def check_together(contracts: list[Contract]) -> list[Fault]:
     """Everything that contracts may not say of one another: what they refer to must be among them."""
-    faults = [*_unique_contracts(contracts)]
+    faults = [*_unique_contracts(contracts), *shared_topics(contracts)]
     tables = {f"{c.system}.{d.name}": d for c in contracts for d in c.datasets}
     origins = {f"{d.id}/{f.id}": (d, f) for c in contracts for d in c.datasets for f in d.fields}
     entities = {s.entity for c in contracts for d in c.datasets for s in d.subjects}

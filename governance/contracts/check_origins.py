@@ -2,13 +2,27 @@
 
 from collections.abc import Iterator
 
-from governance.contracts.faults import at, of_field
+from governance.contracts.faults import at, exact_type, of_field
 from governance.contracts.types import Dataset, Derive, Fault, Field, LogicalType, Protect, Source, Topic
 from governance.contracts.words import nearest
 
 _DATED = frozenset({LogicalType.DATE, LogicalType.TIMESTAMP})
-_INPUTS = {"age_in_years": _DATED, "year": _DATED, "email_domain": frozenset({LogicalType.STRING})}
-_RESULTS = {"age_in_years": LogicalType.INTEGER, "year": LogicalType.INTEGER}
+_TEXT = frozenset({LogicalType.STRING})
+_NUMBERS = frozenset({LogicalType.INTEGER, LogicalType.NUMBER})
+_INPUTS = {
+    "age_in_years": _DATED,
+    "year": _DATED,
+    "email_domain": _TEXT,
+    "range_lowest": _TEXT,
+    "range_highest": _TEXT,
+    "band": _NUMBERS,
+}
+_RESULTS = {
+    "age_in_years": frozenset({LogicalType.INTEGER}),
+    "year": frozenset({LogicalType.INTEGER}),
+    "range_lowest": _NUMBERS,
+    "range_highest": _NUMBERS,
+}
 
 
 def origin_refusals(dataset: Dataset) -> Iterator[Fault]:
@@ -18,6 +32,7 @@ def origin_refusals(dataset: Dataset) -> Iterator[Fault]:
         yield from _unnamed(dataset, source)
         yield from _headerless(dataset, source)
         yield from _incremental(dataset, source)
+        yield from _ignored(dataset, source)
         yield from _raw(source)
     for topic in dataset.topics:
         yield from _raw(topic)
@@ -65,6 +80,15 @@ def _headerless(dataset: Dataset, source: Source) -> Iterator[Fault]:
             yield of_field(field, "sourceNames", "unknown-column", message, nearest(name, source.columns))
 
 
+def _ignored(dataset: Dataset, source: Source) -> Iterator[Fault]:
+    """What is dropped unread can't be read by a field."""
+    for path in source.ignore:
+        for field in dataset.fields:
+            if any(name == path or name.startswith(f"{path}.") for name in names_in(field, source.name)):
+                message = f"'{path}' of {source.name} is read by the field '{field.id}': it can't be ignored."
+                yield Fault(at(source, "ignore"), "ignored-field", message)
+
+
 def _incremental(dataset: Dataset, source: Source) -> Iterator[Fault]:
     """Reading only what changed needs to know which field says when."""
     asked = source.updated_field or source.updated_parameter
@@ -84,6 +108,8 @@ def _incremental(dataset: Dataset, source: Source) -> Iterator[Fault]:
 
 
 def _raw(place: Source | Topic) -> Iterator[Fault]:
+    if isinstance(place, Source) and place.format == "kafka":
+        return  # stands among the topics too
     if place.raw and place.retention is None:
         message = f"'{place.name}' is raw: unprotected data needs a bounded 'retention', such as '7 d'."
         yield Fault(at(place, "raw"), "raw-unbounded", message)
@@ -167,9 +193,16 @@ def _derived_types(field: Field, rule: Derive, fields: dict[str, Field]) -> Iter
         if wanted is not None and fields[word].logical_type not in wanted:
             message = f"'{rule.kind}' reads the type {' or '.join(sorted(wanted))}, which '{word}' isn't."
             yield of_field(field, "derive", "derive-type", message)
-    result = _RESULTS.get(rule.kind, LogicalType.STRING)
-    if field.logical_type is not result:
-        yield of_field(field, "logicalType", "derive-type", f"'{rule.kind}' makes the type {result}.")
+    if rule.kind == "first_of":
+        for word in rule.inputs:
+            if exact_type(fields[word]) != exact_type(field):
+                message = f"'first_of' takes a value over as it is, and '{word}' has another type (physicalType too)."
+                yield of_field(field, "derive", "derive-type", message)
+        return
+    result = _RESULTS.get(rule.kind, _TEXT)
+    if field.logical_type not in result:
+        message = f"'{rule.kind}' makes the type {' or '.join(sorted(result))}."
+        yield of_field(field, "logicalType", "derive-type", message)
 
 
 def _inputs(word: str, fields: dict[str, Field]) -> tuple[str, ...]:

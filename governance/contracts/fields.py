@@ -129,10 +129,10 @@ def _formats(node: Node | None, kind: LogicalType, sources: tuple[str, ...]) -> 
 
 
 def _derive(node: Node | None) -> Derive | None:
-    """`derive`: {kind, inputs, separator, value}."""
+    """`derive`: {kind, inputs, separator, value, limits, labels}."""
     if node is None:
         return None
-    given = node.mapping(("kind", "inputs", "separator", "value"))
+    given = node.mapping(("kind", "inputs", "separator", "value", "limits", "labels"))
     kind = given["kind"].one_of(tuple(DERIVE_KINDS)) if "kind" in given else None
     if kind is None:
         if "kind" not in given:
@@ -148,7 +148,22 @@ def _derive(node: Node | None) -> Derive | None:
     if (kind == "constant") != (value is not None):
         node.fault("wrong-value", "'value' belongs to the kind 'constant', which needs it.")
     separator = given["separator"].any_text() if "separator" in given else " "
-    return Derive(kind, inputs, " " if separator is None else separator, value)
+    limits, labels = _band(node, kind, given)
+    return Derive(kind, inputs, " " if separator is None else separator, value, limits, labels)
+
+
+def _band(node: Node, kind: str, given: dict[str, Node]) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """The limits and labels of a band; nothing for any other kind."""
+    named = [given[word] for word in ("limits", "labels") if word in given]
+    if kind != "band":
+        for one in named:
+            one.fault("wrong-value", f"'{one.word}' belongs to the kind 'band'.")
+        return (), ()
+    limits = given["limits"].rising() if "limits" in given else ()
+    labels = given["labels"].texts() if "labels" in given else ()
+    if len(named) < 2 or (limits and labels and len(labels) != len(limits) + 1):
+        node.fault("derive-band", "a band has 'limits' in rising order, and in 'labels' one word more than limits.")
+    return limits, labels
 
 
 def _relationships(node: Node, system: str) -> tuple[str, ...]:

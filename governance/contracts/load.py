@@ -8,9 +8,9 @@ from governance.contracts.check import check, check_together
 from governance.contracts.datasets import Feeds, read_agreements, read_dataset
 from governance.contracts.document import Document, find_files, read_document
 from governance.contracts.node import Node
-from governance.contracts.servers import read_server
+from governance.contracts.servers import Server, read_server
 from governance.contracts.standard import lint
-from governance.contracts.types import Contract, Dataset, Fault, Role, Source, Topic
+from governance.contracts.types import Contract, Dataset, Fault, Role
 from governance.contracts.words import nearest
 from governance.errors import ContractError
 
@@ -153,10 +153,12 @@ def _feeds(node: Node, schemas: tuple[str, ...]) -> dict[str, Feeds]:
     return found
 
 
-def _add(feeds: Feeds, server: Source | Topic) -> Feeds:
-    if isinstance(server, Topic):
-        return replace(feeds, topics=(*feeds.topics, server))
-    return replace(feeds, sources=(*feeds.sources, server))
+def _add(feeds: Feeds, server: Server) -> Feeds:
+    if server.topic is not None:
+        feeds = replace(feeds, topics=(*feeds.topics, server.topic))
+    if server.source is not None:
+        feeds = replace(feeds, sources=(*feeds.sources, server.source))
+    return feeds
 
 
 def _role(node: Node) -> Role:

@@ -1,7 +1,9 @@
 """A place in a document, read as a type. What has the wrong type is a fault, and reads as absent."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from governance.contracts.document import Document, Place, Step
@@ -137,6 +139,15 @@ class Node:
         if values and all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in values):
             return tuple(str(v) for v in values)
         self.wrong("a list of texts or numbers")
+        return ()
+
+    def rising(self) -> tuple[float, ...]:
+        """A list of numbers, each above the one before."""
+        values = self.value if isinstance(self.value, list) else []
+        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
+        if values and len(numbers) == len(values) and all(a < b for a, b in pairwise(numbers)):
+            return tuple(numbers)
+        self.wrong("a list of numbers in rising order")
         return ()
 
     def mapping(self, terms: tuple[str, ...]) -> dict[str, "Node"]:

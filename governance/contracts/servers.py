@@ -1,6 +1,7 @@
 """ODCS servers as sources that data comes from, and as Kafka topics."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from governance.contracts.node import Node, custom_properties
@@ -20,18 +21,32 @@ _OPTIONS: dict[str, tuple[str, Callable[[Node], Any]]] = {
     "cursorParameter": ("cursor_parameter", Node.text),
     "nextPath": ("next_path", Node.text),
     "pageSize": ("page_size", lambda node: node.count(1, 100_000)),
+    "pageParameter": ("page_parameter", Node.text),
+    "firstPage": ("first_page", lambda node: node.count(0, 1)),
+    "sizeParameter": ("size_parameter", Node.text),
     "updatedParameter": ("updated_parameter", Node.text),
     "updatedField": ("updated_field", Node.text),
     "trim": ("trim", Node.flag),
     "delimiter": ("delimiter", Node.character),
     "encoding": ("encoding", lambda node: node.one_of(_ENCODINGS)),
     "nulls": ("nulls", lambda node: node.texts(blank=True)),
+    "ignore": ("ignore", Node.texts),
     "raw": ("raw", Node.flag),
 }
 """Custom property -> attribute of `Source`, and how its value is read."""
+_MOST_PARTITIONS = 1000
 
 
-def read_server(node: Node) -> tuple[Source | Topic | None, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Server:
+    """What a server of a contract is: a source, a topic, or, where others fill the topic with raw records, both."""
+
+    name: str
+    source: Source | None = None
+    topic: Topic | None = None
+
+
+def read_server(node: Node) -> tuple[Server | None, tuple[str, ...]]:
     """A server, and the schema ids that it feeds (none named: all)."""
     given = custom_properties(node, SERVER_TERMS, "server")
     datasets = given["dataset"].texts() if "dataset" in given else ()
@@ -43,16 +58,28 @@ def read_server(node: Node) -> tuple[Source | Topic | None, tuple[str, ...]]:
         hint = nearest(str(kind), _READ)
         node.fault("unknown-server", f"a server of this type isn't read: {', '.join(_READ)} are.", hint)
         return None, datasets
-    return (_topic(node, name, given) if kind == "kafka" else _source(node, name, str(kind), given)), datasets
+    if kind != "kafka":
+        return Server(name, _source(node, name, str(kind), given)), datasets
+    topic = _topic(node, name, given)
+    return Server(name, _source(node, name, "kafka", given, topic.topic) if topic.raw else None, topic), datasets
 
 
 def _topic(node: Node, name: str, given: dict[str, Node]) -> Topic:
     flags = {word: bool(given[word].flag()) for word in ("raw", "compacted") if word in given}
-    retention = _retention(given.get("retention"))
-    return Topic(name, node.document.line(node.place), retention=retention, lines=_lines(given), **flags)
+    partitions = given["partitions"].count(1, _MOST_PARTITIONS) if "partitions" in given else None
+    return Topic(
+        name,
+        node.document.line(node.place),
+        retention=_retention(given.get("retention")),
+        topic=(given["topic"].text() if "topic" in given else None) or name,
+        partitions=partitions or 1,
+        host=str(node.get("host") or ""),
+        lines=_lines(given),
+        **flags,
+    )
 
 
-def _source(node: Node, name: str, kind: str, given: dict[str, Node]) -> Source | None:
+def _source(node: Node, name: str, kind: str, given: dict[str, Node], topic: str = "") -> Source | None:
     form = _format(node, kind)
     if form is None:
         return None
@@ -70,7 +97,8 @@ def _source(node: Node, name: str, kind: str, given: dict[str, Node]) -> Source 
         node.fault("missing-table", "a database source needs the custom property 'table' (schema.table): add it.")
     options["retention"] = _retention(given.get("retention"))
     where = node.document.line(node.place)
-    return Source(name=name, format=form, location=_location(node, kind), where=where, lines=_lines(given), **options)
+    location = topic or _location(node, kind)
+    return Source(name=name, format=form, location=location, where=where, lines=_lines(given), **options)
 
 
 def _lines(given: dict[str, Node]) -> dict[str, int]:
@@ -83,11 +111,14 @@ def _format(node: Node, kind: str) -> str | None:
     if kind in _DATABASES:
         return "sql"
     given = node.get("format")
-    if given in FORMATS:
+    if kind == "kafka" and given in (None, "json"):
+        return "kafka"
+    if given in FORMATS and kind != "kafka":
         return str(given)
     hint = nearest(str(given), FORMATS) if given else None
     place = node.child("format") or node
-    place.fault("unknown-format", f"'format' of a {kind} server is one of {', '.join(FORMATS)}.", hint)
+    known = ("json",) if kind == "kafka" else FORMATS
+    place.fault("unknown-format", f"'format' of a {kind} server is one of {', '.join(known)}.", hint)
     return None
 
 

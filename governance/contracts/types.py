@@ -78,15 +78,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Derive:
-    """One computation of the closed set: `age_in_years`, `email_domain`, `year`, `concat`, `constant`.
+    """One computation of the closed set: `age_in_years`, `email_domain`, `year`, `concat`, `constant`, `first_of`,
+    `range_lowest`, `range_highest`, `band`.
 
-    `inputs` are field ids. `separator` is used by concat only. `value` by constant only.
+    `inputs` are field ids. `separator` is used by concat only, `value` by constant only. A band has its upper limits
+    in rising order (a value equal to one is still below it), and one label more than limits.
     """
 
     kind: str
     inputs: tuple[str, ...]
     separator: str = " "
     value: str | None = None
+    limits: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,8 @@ class Field:
 
     @property
     def is_free_text(self) -> bool:
-        """A string that neither an enum, nor a pattern, nor a reference makes a code, and that isn't a constant."""
-        constant = self.derive is not None and self.derive.kind == "constant"
+        """A string that neither an enum, nor a pattern, nor a reference, nor the contract's own words make a code."""
+        constant = self.derive is not None and self.derive.kind in ("constant", "band")
         coded = bool(self.enum) or "pattern" in self.options or bool(self.relationships) or constant
         return self.logical_type is LogicalType.STRING and not coded
 
@@ -193,10 +197,12 @@ class Quality:
 class Source:
     """A server of the contract that data comes from. `location` may be replaced in the settings, by name.
 
-    `format`: csv | json | ndjson | api | sql | parquet. `nulls` are the texts that mean null there. `records` is the
-    dotted path to the list of records in a JSON document or API page (empty: the document is the list).
-    `updated_field` is the column, as named at the source, that incremental reads ask for. `trim` strips the outer
-    white space of texts.
+    `format`: csv | json | ndjson | api | sql | parquet | kafka (a raw topic, whose name is the location). `nulls` are
+    the texts that mean null there. `records` is the dotted path to the list of records in a JSON document or API page
+    (empty: the document is the list). `updated_field` is the column, as named at the source, that incremental reads ask
+    for. `trim` strips the outer white space of texts. An API that counts its pages names the parameter for the number
+    in `page_parameter`, and has no cursor then; `size_parameter` asks for `page_size` records. What stands in `ignore`
+    (a column, or a path with all below it) is dropped before anything looks at it.
     """
 
     name: str
@@ -212,10 +218,14 @@ class Source:
     cursor_parameter: str = "cursor"
     next_path: str = "next"
     page_size: int = 500
+    page_parameter: str | None = None
+    first_page: int = 1
+    size_parameter: str = "limit"
     updated_parameter: str | None = None
     table: str | None = None
     updated_field: str | None = None
     trim: bool = True
+    ignore: tuple[str, ...] = ()
     raw: bool = False
     retention: str | None = None
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
@@ -223,14 +233,25 @@ class Source:
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic of the contract. `raw` topics are sources that others write; `retention` is an ISO 8601 period."""
+    """A Kafka topic of the contract. `raw` topics are sources that others write; `retention` is an ISO 8601 period.
+
+    `name` is the server's, `topic` what the brokers call it: the same unless the contract says otherwise. `host` is
+    where the brokers are, unless the settings say.
+    """
 
     name: str
     where: Line
     compacted: bool = False
     raw: bool = False
     retention: str | None = None
+    topic: str = ""
+    partitions: int = 1
+    host: str = ""
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Call it as the server is called, if nothing else is said."""
+        object.__setattr__(self, "topic", self.topic or self.name)
 
 
 @dataclass(frozen=True)
@@ -291,6 +312,11 @@ class Dataset:
             if one.id == field_id:
                 return one
         raise KeyError(field_id)
+
+    @property
+    def governed_topic(self) -> Topic | None:
+        """The topic that its governed records go through; None where it has none (`check` refuses a second)."""
+        return next((topic for topic in self.topics if not topic.raw), None)
 
     @property
     def primary_key(self) -> tuple[Field, ...]:

@@ -42,15 +42,21 @@ SERVER_TERMS = (
     "cursorParameter",
     "nextPath",
     "pageSize",
+    "pageParameter",
+    "firstPage",
+    "sizeParameter",
     "updatedParameter",
     "updatedField",
     "trim",
     "quote",
     "delimiter",
     "encoding",
+    "ignore",
     "raw",
     "retention",
     "compacted",
+    "topic",
+    "partitions",
 )
 """Custom properties of a server."""
 
@@ -64,11 +70,17 @@ DERIVE_KINDS = {
     "email_domain": (1, 1),
     "year": (1, 1),
     "concat": (1, 32),
+    "first_of": (2, 32),
+    "range_lowest": (1, 1),
+    "range_highest": (1, 1),
+    "band": (1, 1),
     "constant": (0, 0),
 }
 """What may be computed, and from how many fields."""
 
-SINKS = ("warehouse", "lake", "kafka", "elasticsearch", "cassandra", "mongodb")
+STREAM_SINKS = ("kafka", "elasticsearch", "cassandra", "mongodb")
+"""Where records arrive one by one, for as long as the stream runs."""
+SINKS = ("warehouse", "lake", *STREAM_SINKS)
 FORMATS = ("csv", "json", "ndjson", "parquet")
 LEGAL_BASES = (
     "consent",

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.contracts.types import Protect
-from governance.enforcement.admission import admit
+from governance.enforcement.admission import admit, ahead
 from governance.enforcement.outcomes import REFUSED, Enforced, Reason
 from governance.enforcement.plan import ColumnPlan, EnforcementPlan, SubjectPlan, context_of
 from governance.enforcement.quality import broken
-from governance.enforcement.reading import Origin, Reading, read
+from governance.enforcement.reading import Origin, Reading, read, without_ignored
 from governance.enforcement.seal import bodies_of, seal_rows, with_content
 from governance.enforcement.verdict import Verdict
 from governance.errors import ContractError
@@ -70,10 +70,12 @@ def enforce(
     admitted + quarantined + refused = rows. Raises ProtectionError where a key is missing, TransientError where the key
     store is away; then nothing of the batch may be stored.
     """
+    batch = without_ignored(batch, plan)
     reading = read(batch, plan, clock)
     refused = admit(reading.values, plan, clock, batch.num_rows)
     work = _Work(batch, plan, reading, Verdict(batch.num_rows), refused)
     _check_types(work)
+    work.verdict.mark(ahead(reading.values, plan, clock), Reason.AHEAD, plan.version_field)
     _check_rules(work)
     answers = _search(work, scanner)  # before the subjects, whom one batch makes while the next is searched
     subjects = _resolve_subjects(work, keys)
@@ -127,7 +129,8 @@ def _resolve_subjects(work: _Work, keys: Keys) -> list[tuple[SubjectPlan, Resolv
         one = keys.resolve(subject.entity, aliases, work.refused.good)
         work.refused.mark(one.suppressed, Reason.SUPPRESSED)
         nobody = one.index < 0
-        personal = np.zeros(work.rows, dtype=bool)
+        nameless = subject.pseudonym_column in work.plan.identity and work.plan.is_stream
+        personal = np.full(work.rows, nameless)  # a stream's record is known by this person's pseudonym
         for field in subject.fields:
             column = work.plan.column(field)
             if column.derive is None or column.stored:

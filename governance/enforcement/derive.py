@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.enforcement.plan import arrow_type
+from governance.enforcement.ranges import band, range_bounds
 from governance.errors import ContractError
 
 
@@ -50,6 +51,10 @@ def derive(rule: dict[str, Any], inputs: list[pa.Array], word: str, rows: int, t
         "year": lambda: pc.year(inputs[0]),
         "concat": lambda: concat(inputs, rule.get("separator") or ""),
         "constant": lambda: pa.array([rule["value"]] * rows, pa.string()),
+        "first_of": lambda: pc.coalesce(*inputs),
+        "range_lowest": lambda: range_bounds(inputs[0], word)[0],
+        "range_highest": lambda: range_bounds(inputs[0], word)[1],
+        "band": lambda: band(inputs[0], rule["limits"], rule["labels"]),
     }
     if rule["kind"] not in kinds:
         raise ContractError(f"a derive is one of {', '.join(sorted(kinds))}")

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from governance.contracts.periods import seconds
 from governance.contracts.types import (
     UNDECLARED_SHARE,
     Contract,
@@ -21,11 +22,16 @@ from governance.contracts.types import (
     Protect,
     Scan,
 )
+from governance.contracts.words import STREAM_SINKS
 from governance.errors import ContractError
 from governance.pii.scanner import FieldScan, ScanPlan
 
 SOURCE, PART, POSITION, VERSION = "kasbah_source", "kasbah_part", "kasbah_position", "kasbah_contract"
 """Columns that every governed row carries: where it came from and the contract version that let it through."""
+
+SKEW_SECONDS = 300
+"""How far two clocks that are kept may be apart."""
+_DAY = 86_400
 
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -110,11 +116,30 @@ class RulePlan:
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """What enforcement must know of a source: the texts that mean null there, and whether texts are trimmed."""
+    """What enforcement must know of a source: the texts that mean null there, whether texts are trimmed, and which
+    columns (or paths, with all below them) are dropped before anything looks at them.
+    """
 
     name: str
     nulls: tuple[str, ...]
     trim: bool
+    ignore: tuple[str, ...] = ()
+
+    def ignores(self, column: str) -> bool:
+        """Whether a column of the source is one of those, or stands below one."""
+        return any(column == path or column.startswith(f"{path}.") for path in self.ignore)
+
+
+@dataclass(frozen=True)
+class TopicPlan:
+    """The topic of a dataset's governed records. `retention` is an ISO 8601 period, the dataset's own unless the topic
+    has a shorter one.
+    """
+
+    name: str
+    partitions: int = 1
+    retention: str | None = None
+    compacted: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +149,10 @@ class EnforcementPlan:
     `scanned` are the fields whose cells are searched because they are stored in clear; `admit_unscanned` names those
     for which cannot-tell may pass: a stated gap, shown in every report. `undeclared_share` (0 to 1) is what a column's
     cells with undeclared personal data may be of those read, before the scan gate blocks publication.
+
+    What streams need: `identity` are the columns, by name, that name a record; `oldest_days` is how old a record may
+    be by its `record_date` before it is refused, `skew_seconds` how far its `version_field` may be ahead of the clock
+    before it is quarantined (None: not asked).
     """
 
     dataset: str
@@ -144,6 +173,12 @@ class EnforcementPlan:
     quarantine_days: int = 30
     scan: ScanPlan = field(default_factory=ScanPlan)
     undeclared_share: float = UNDECLARED_SHARE
+    sinks: tuple[str, ...] = ()
+    topic: TopicPlan | None = None
+    raw_topics: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+    oldest_days: int | None = None
+    skew_seconds: int | None = None
 
     def column(self, field_id: str) -> ColumnPlan:
         """The plan of one field."""
@@ -158,10 +193,19 @@ class EnforcementPlan:
         """Whether some subject must have reached an age."""
         return any(s.minimum_age is not None for s in self.subjects)
 
-    def output_schema(self) -> pa.Schema:
-        """The schema of admitted rows: stored fields, pseudonyms, origin columns."""
+    @property
+    def is_stream(self) -> bool:
+        """Whether its records arrive one by one at a sink that a stream fills."""
+        return _is_stream(self.sinks)
+
+    def message_columns(self) -> pa.Schema:
+        """What a governed message holds, by name: the stored fields, then the pseudonyms."""
         fields = [pa.field(c.name, arrow_type(c.stored_type), not c.required) for c in self.columns if c.stored]
-        fields += [pa.field(s.pseudonym_column, pa.string()) for s in self.subjects]
+        return pa.schema([*fields, *(pa.field(s.pseudonym_column, pa.string()) for s in self.subjects)])
+
+    def output_schema(self) -> pa.Schema:
+        """The schema of admitted rows: what a message holds, and the origin columns."""
+        fields = list(self.message_columns())
         fields += [pa.field(n, pa.string(), nullable=False) for n in (SOURCE, PART)]
         fields += [pa.field(POSITION, pa.int64(), nullable=False), pa.field(VERSION, pa.string(), nullable=False)]
         return pa.schema(fields)
@@ -210,7 +254,7 @@ def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
         ),
         row_rules=limits + rules,
         set_rules=tuple(RulePlan(q.name, q.rule, q.fields, q.arguments) for q in dataset.quality if q.kind == "set"),
-        sources=tuple(SourcePlan(s.name, s.nulls, s.trim) for s in dataset.sources),
+        sources=tuple(SourcePlan(s.name, s.nulls, s.trim, s.ignore) for s in dataset.sources),
         key=tuple(f.id for f in dataset.primary_key),
         version_field=dataset.updated_at,
         record_date=dataset.record_date,
@@ -219,7 +263,40 @@ def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
         quarantine_days=dataset.quarantine_retention_days,
         scan=_scan_plan(dataset, columns, clear),
         undeclared_share=dataset.scanning.undeclared_share,
+        sinks=dataset.sinks,
+        topic=_topic(dataset),
+        raw_topics=tuple(topic.topic for topic in dataset.topics if topic.raw),
+        identity=_identity(dataset),
+        oldest_days=_oldest_days(dataset) if _is_stream(dataset.sinks) else None,
+        skew_seconds=SKEW_SECONDS if _is_stream(dataset.sinks) else None,
     )
+
+
+def _is_stream(sinks: tuple[str, ...]) -> bool:
+    return not set(STREAM_SINKS).isdisjoint(sinks)
+
+
+def _topic(dataset: Dataset) -> TopicPlan | None:
+    """The topic keeps nothing for longer than the dataset is kept."""
+    topic = dataset.governed_topic
+    if topic is None:
+        return None
+    said = [period for period in (topic.retention, dataset.retention) if period is not None]
+    return TopicPlan(topic.topic, topic.partitions, min(said, key=seconds, default=None), topic.compacted)
+
+
+def _identity(dataset: Dataset) -> tuple[str, ...]:
+    """A person's record is named by the pseudonym, another one by its primary key."""
+    if dataset.subjects:
+        return (dataset.subjects[0].pseudonym_column,)
+    return tuple(one.name for one in dataset.primary_key)
+
+
+def _oldest_days(dataset: Dataset) -> int | None:
+    """Whole days, the last one begun counted whole: no record is refused that may still be kept."""
+    if dataset.record_date is None or dataset.retention is None:
+        return None
+    return -(-seconds(dataset.retention) // _DAY)
 
 
 def _scan_plan(dataset: Dataset, columns: tuple[ColumnPlan, ...], clear: tuple[Field, ...]) -> ScanPlan:
@@ -274,14 +351,7 @@ def _column(one: Field, subject: str | None) -> ColumnPlan:
         on_finding=str(one.on_finding),
         source_names=one.source_names,
         formats=one.source_formats,
-        derive=None
-        if one.derive is None
-        else {
-            "kind": one.derive.kind,
-            "inputs": one.derive.inputs,
-            "separator": one.derive.separator,
-            "value": one.derive.value,
-        },
+        derive=None if one.derive is None else asdict(one.derive),
         reason=one.reason,
     )
 

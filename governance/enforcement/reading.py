@@ -12,6 +12,7 @@ from governance.enforcement.plan import POSITION, ColumnPlan, EnforcementPlan, a
 from governance.model.clock import Clock
 
 _SOURCE, _PART = b"kasbah.source", b"kasbah.part"
+_RANGES = ("range_lowest", "range_highest")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ def origin_of(batch: pa.RecordBatch) -> Origin:
     return Origin(metadata.get(_SOURCE, b"batch").decode(), metadata.get(_PART, b"").decode(), positions)
 
 
+def without_ignored(batch: pa.RecordBatch, plan: EnforcementPlan) -> pa.RecordBatch:
+    """The batch without the columns that the contract has dropped unread; they aren't sealed into a held row either."""
+    source = plan.source(origin_of(batch).source)
+    kept = [place for place, name in enumerate(batch.schema.names) if not source.ignores(name)]
+    return batch if len(kept) == batch.num_columns else batch.select(kept)
+
+
 @dataclass
 class Reading:
     """Columns by field id in their declared types. `failed` has the rows whose cell doesn't fit; `unknown` are
@@ -63,9 +71,19 @@ def read(batch: pa.RecordBatch, plan: EnforcementPlan, clock: Clock) -> Reading:
     for column in _in_order(plan):
         rule = column.derive or {}
         inputs = [reading.values[name] for name in rule["inputs"]]
-        reading.values[column.field] = derive(rule, inputs, column.type, batch.num_rows, today)
+        derived = derive(rule, inputs, column.type, batch.num_rows, today)
+        reading.values[column.field] = derived
+        if rule["kind"] in _RANGES:
+            _fail_unread(reading, rule["inputs"][0], derived)
     reading.unknown = {n: batch.column(i) for i, n in enumerate(batch.schema.names) if n not in used}
     return reading
+
+
+def _fail_unread(reading: Reading, field: str, derived: pa.Array) -> None:
+    """A text that is no range fails where it stands: it isn't of the form that the contract reads."""
+    unread = reading.values[field].is_valid().to_numpy(zero_copy_only=False)
+    unread &= ~derived.is_valid().to_numpy(zero_copy_only=False)
+    reading.failed[field] = reading.failed.get(field, np.zeros(len(derived), dtype=bool)) | unread
 
 
 def _in_order(plan: EnforcementPlan) -> list[ColumnPlan]:
