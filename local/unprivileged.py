@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pwd
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -39,7 +40,28 @@ def reachable(path: Path) -> Path:
     if user() is None or _open_to_all(path):
         return path
     name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"kasbah-{name}"
+    stand_in = Path(tempfile.gettempdir()) / f"kasbah-{name}"
+    if stand_in.exists() and stand_in.lstat().st_uid not in (os.geteuid(), user()):
+        raise PermissionError(f"{stand_in} belongs to somebody else: remove it")
+    return stand_in
+
+
+def copied(folder: Path) -> Path:
+    """The folder itself if that user can reach it, or its copy, made once, where he can read it and not write."""
+    target = reachable(folder)
+    if target == folder.resolve():
+        return target
+    if not target.exists():
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        shutil.copytree(folder, fresh, symlinks=True, dirs_exist_ok=True)
+        fresh.chmod(0o755)
+        try:
+            fresh.rename(target)
+        except OSError:
+            shutil.rmtree(fresh)
+    if target.lstat().st_uid != os.geteuid():
+        raise PermissionError(f"{target} belongs to somebody else: remove it")
+    return target
 
 
 def _open_to_all(path: Path) -> bool:
