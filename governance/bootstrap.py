@@ -13,6 +13,7 @@ from governance.adapters.control.day_keys import PostgresDayKeys
 from governance.adapters.control.epochs import PostgresEpochs
 from governance.adapters.control.leases import PostgresLeases
 from governance.adapters.control.ledger import PostgresLedger
+from governance.adapters.control.message_keys import PostgresMessageKeys
 from governance.adapters.control.progress import PostgresProgress
 from governance.adapters.control.quarantine import PostgresQuarantine
 from governance.adapters.control.runs import PostgresRuns
@@ -120,6 +121,11 @@ class Services:
     def day_keys(self) -> PostgresDayKeys:
         """The keys of quarantine's days."""
         return PostgresDayKeys(self.control, self.epochs)
+
+    @cached_property
+    def message_keys(self) -> PostgresMessageKeys:
+        """The keys under which messages are signed."""
+        return PostgresMessageKeys(self.control, self.epochs, self.settings.epoch_cache_seconds)
 
     @cached_property
     def leases(self) -> Leases:

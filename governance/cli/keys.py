@@ -1,8 +1,9 @@
-"""`kasbah keys init | rotate | status`: the epochs and where their keys are kept. Never key material."""
+"""`kasbah keys init | rotate | status`: the epochs, the message keys, and where they are kept. Never key material."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from governance.adapters.control.database import migrate
+from governance.adapters.control.message_keys import SETTLING
 from governance.adapters.control.rotation import open_rotation
 from governance.adapters.settings import load_settings
 from governance.adapters.signing import create_signing_key
@@ -30,33 +32,43 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 @app.command("init")
 def init() -> None:
-    """Make the control database's schema, the signing key, the index key and the first epoch. Repeating changes
-    nothing.
+    """Make the control database's schema, the signing key, the index key, the first epoch and the first message key.
+    Repeating changes nothing.
     """
     services = Services(load_settings())
     try:
         migrate(services.control)
         if not services.settings.signing_key.exists():
             create_signing_key(services.settings.signing_key)
-        made = services.epochs.init()
-        if made:
+        opened = services.epochs.init()
+        made = services.message_keys.ensure()
+        if opened or made:
             services.ledger.append([Record("keys.init", services.settings.actor, item=services.key_service.name)])
             services.ledger.publish_head()
     finally:
         services.close()
-    typer.echo("The first epoch is open." if made else "Keys are there already: nothing was changed.")
+    if opened:
+        typer.echo("The first epoch is open.")
+    else:
+        typer.echo("The first message key is made." if made else "Keys are there already: nothing was changed.")
     _warn(services)
 
 
 @app.command("rotate")
 def rotate(
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
+    messages: Annotated[bool, typer.Option("--messages", help="Begin a new message key instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Open a new epoch, seal everything again, and destroy the old epoch's keys: no copy of the control database from
     before opens anything afterwards. Interrupted, the same command goes on where it was.
+
+    With --messages, messages are signed with a new key from now on; those signed with earlier ones still verify.
     """
     with Services.open() as services:
+        if messages:
+            _rotate_messages(services, only_plan=plan, as_json=as_json)
+            return
         rotation = _rotation(services)
         if plan:
             _show_plan(rotation.plan(), as_json)
@@ -72,10 +84,12 @@ def status(as_json: AsJson = False) -> None:
     """Show the epochs, what stands under each, what the key service says, and who may hold keys at this moment."""
     with Services.open() as services:
         epochs, counts, leases = services.epochs.all(), services.subject_counts(), services.leases.running()
+        signing = services.message_keys.all()
     rows = [_row(epoch, counts.get(epoch.id, {})) for epoch in epochs]
     if as_json:
         kms = {"name": services.key_service.name, "development": services.key_service.development}
-        _print_json({"kms": kms, "epochs": rows, "leases": [_lease(one) for one in leases]})
+        known = {"epochs": rows, "messages": [asdict(one) for one in signing], "leases": [_lease(o) for o in leases]}
+        _print_json({"kms": kms} | known)
         return
     table = Table("epoch", "state", "subjects", "opened", "destroyed", "the key service says")
     for row in rows:
@@ -84,6 +98,9 @@ def status(as_json: AsJson = False) -> None:
         table.add_row(str(row["epoch"]), row["state"], f"{sum(row['subjects'].values()):,}", *moments, said)
     out = console()
     out.print(table)
+    for key in signing:
+        state = "signs and verifies" if key.current else "verifies"
+        out.print(f"message key {key.id}: {state}, made {key.made_at:%Y-%m-%d %H:%M}, under epoch {key.epoch}")
     out.print(f"keys are kept by: {services.key_service.name}")
     for one in leases:
         out.print(f"keys in use: {one.holder}, until {one.expires_at:%H:%M:%S} at the latest", markup=False)
@@ -100,6 +117,24 @@ def _rotation(services: Services) -> Rotation:
         services.settings.actor,
         services.settings.epoch_cache_seconds,
     )
+
+
+def _rotate_messages(services: Services, *, only_plan: bool, as_json: bool) -> None:
+    """Begin a new message key, or say what there is."""
+    known = services.message_keys.all()
+    if only_plan:
+        if as_json:
+            _print_json({"messages": [asdict(one) for one in known]})
+        else:
+            typer.echo(f"a new message key would be made; those there are would go on verifying: {len(known):,}")
+        return
+    made = services.message_keys.begin()
+    services.ledger.append([Record("keys.rotate.messages", services.settings.actor, item=made)])
+    services.ledger.publish_head()
+    if as_json:
+        _print_json({"message_key": made, "verifying": [one.id for one in known]})
+    else:
+        typer.echo(f"messages are signed with key {made} from {SETTLING} s from now; {len(known):,} earlier verify")
 
 
 def _show_plan(plan: Plan, as_json: bool) -> None:

@@ -67,8 +67,10 @@ def test_from_the_first_epoch_to_the_second(kasbah: Kasbah, database: str, tmp_p
     PostgresLeases(engine).begin("ingest 7", 60)
 
     plan = json.loads(kasbah("keys", "rotate", "--plan", "--json"))
-    assert plan == {"current": 1, "closing": None, "rows": {"quarantine day keys": 0, "subjects": 2}}
-    assert "epoch 2 is open; sealed again: 0 quarantine day keys, 2 subjects" in kasbah("keys", "rotate")
+    assert plan == {"current": 1, "closing": None, "rows": {"quarantine day keys": 0, "message keys": 1, "subjects": 2}}
+    assert "epoch 2 is open; sealed again: 0 quarantine day keys, 1 message keys, 2 subjects" in kasbah(
+        "keys", "rotate"
+    )
 
     status = json.loads(kasbah("keys", "status", "--json"))
     assert status["kms"] == {"name": "local", "development": True}
@@ -89,4 +91,17 @@ def test_from_the_first_epoch_to_the_second(kasbah: Kasbah, database: str, tmp_p
         )
     assert actions.count("keys.init") == 1 and "epoch-1:destroy" in actions
     engine.dispose()
+    kasbah("audit", "verify")
+
+
+def test_a_new_message_key_begins_and_the_earlier_one_stays(kasbah: Kasbah) -> None:
+    kasbah("keys", "init")
+    first = json.loads(kasbah("keys", "status", "--json"))["messages"]
+    assert [(one["epoch"], one["current"]) for one in first] == [(1, True)]
+    assert "verifying: 1" in kasbah("keys", "rotate", "--messages", "--plan")
+    made = json.loads(kasbah("keys", "rotate", "--messages", "--json"))
+    assert made["verifying"] == [first[0]["id"]]
+    status = json.loads(kasbah("keys", "status", "--json"))["messages"]
+    assert [one["id"] for one in status] == [first[0]["id"], made["message_key"]]
+    assert f"message key {made['message_key']}" in kasbah("keys", "status")
     kasbah("audit", "verify")

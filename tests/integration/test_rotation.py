@@ -72,7 +72,7 @@ def test_everybody_keeps_key_and_pseudonym(keys: Keys) -> None:
     day_key = PostgresDayKeys(keys.engine, keys.epochs).day_key(DAY)
     done = _rotation(keys).run()
     assert (done.old, done.new) == (1, 2)
-    assert done.rows == {"quarantine day keys": 1, "subjects": 40}
+    assert done.rows == {"quarantine day keys": 1, "message keys": 0, "subjects": 40}
     later = keys.again()
     assert _known(later) == before
     assert later.pseudonyms(PEOPLE) == pseudonyms

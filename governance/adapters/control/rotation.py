@@ -16,6 +16,7 @@ from governance.adapters.control.bulk import StatementRefusedError, writing
 from governance.adapters.control.database import SCHEMA
 from governance.adapters.control.day_keys import context, day_keys
 from governance.adapters.control.epochs import epochs, index_keys
+from governance.adapters.control.message_keys import PostgresMessageKeys, message_keys
 from governance.adapters.control.subjects import PostgresSubjects, subjects
 from governance.errors import ConflictError, StoreUnavailableError
 from governance.model.clock import Clock
@@ -24,7 +25,7 @@ from governance.protection.pairs import open_bytes, seal_bytes
 from governance.protection.rotation import Recorder, Rotation, StillSealedError
 from governance.protection.subjects import Subjects
 
-SEALED_TABLES = (subjects, day_keys, index_keys)
+SEALED_TABLES = (subjects, day_keys, message_keys, index_keys)
 """Every table with a column `epoch` that names what a row is sealed under."""
 
 _LOCK = {"name": "kasbah.rotation"}
@@ -181,6 +182,10 @@ def open_rotation(
 
     cache_seconds: the longest that any process keeps an epoch's key, 60 unless all are set to less.
     """
-    sealed = (ResealedDayKeys(engine, epochs), ResealedSubjects(subjects, PostgresSubjects(engine)))
+    sealed = (
+        ResealedDayKeys(engine, epochs),
+        PostgresMessageKeys(engine, epochs),
+        ResealedSubjects(subjects, PostgresSubjects(engine)),
+    )
     barrier = PostgresBarrier(engine)
     return Rotation(epochs, sealed, barrier, recorder, clock, actor, cache_seconds, sleep, on_step)
