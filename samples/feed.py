@@ -19,12 +19,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Place(NamedTuple):
-    """A row's place: which thing it speaks of, and when that changed, in microseconds from 1970."""
+    """A row's place: which thing it speaks of, when that changed (microseconds from 1970), and if it is new there."""
 
     serial: int
     tick: int
     number: int
     moment: int
+    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,23 @@ class Feed:
     def place(self, serial: int) -> Place:
         """What row `serial` (from 0) speaks of."""
         if serial < self.keys:
-            return Place(serial, 0, serial, self._start - _in(_BEFORE) + _in(_BEFORE) * serial // self.keys)
+            moment = self._start - _in(_BEFORE) + _in(_BEFORE) * serial // self.keys
+            return Place(serial, 0, serial, moment, fresh=True)
         each = self.changes + self.news
         before, turn = divmod(serial - self.keys, each)
         moment = self._start + _in(self.every) * before + _in(self.every) * (turn + 1) // each
         there = self.keys + before * self.news
         if turn < self.changes:
-            return Place(serial, before + 1, Draws(self.seed, "changed", serial).below(there), moment)
-        return Place(serial, before + 1, there + turn - self.changes, moment)
+            number = Draws(self.seed, "changed", serial).below(there)
+            return Place(serial, before + 1, number, moment, fresh=False)
+        return Place(serial, before + 1, there + turn - self.changes, moment, fresh=True)
+
+    def first(self, number: int) -> int:
+        """The row that brought a thing."""
+        if number < self.keys:
+            return number
+        before, turn = divmod(number - self.keys, self.news)
+        return self.keys + before * (self.changes + self.news) + self.changes + turn
 
     def since(self, moment: datetime) -> int:
         """The first row that came at this moment or later; places are in the order of their moments."""

@@ -22,11 +22,8 @@ class ProductSource:
         """The row at this place of the feed."""
         trait = self._pattern.of(serial)
         name = trait.name if trait else None
-        if name == ECHO:
-            serial_of = self._pattern.original(serial)
-        else:
-            serial_of = serial
-        made = product(self.feed.seed, self.feed.place(serial_of))
+        told = self._pattern.original(serial) if name == ECHO else serial
+        made = product(self.feed.seed, self.feed.place(told))
         served = record(made)
         if trait and name != ECHO:
             trait.spoil(served, made, Draws(self.feed.seed, "spoil", serial))
