@@ -199,9 +199,17 @@ def birth_of(pid: int) -> str | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return _birth_by_ps(pid) if not Path("/proc/self/stat").exists() else None
-    if fields[0] in ("Z", "X"):
+    if fields[0] in ("Z", "X") and not _has_threads(pid):
         return None
     return f"{fields[19]}@{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+
+
+def _has_threads(pid: int) -> bool:
+    """True while threads of a process whose first one has ended still hold its files and ports."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1  # noqa: PTH208
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def free_ports(count: int) -> list[int]:
