@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from governance.contracts.faults import at, exact_type, of_field
+from governance.contracts.faults import at, of_field
 from governance.contracts.types import Dataset, Derive, Fault, Field, LogicalType, Protect, Source, Topic
 from governance.contracts.words import nearest
 
@@ -52,12 +52,16 @@ def names_in(field: Field, source: str) -> tuple[str, ...]:
 
 
 def _shared_names(dataset: Dataset, source: Source) -> Iterator[Fault]:
-    seen: dict[str, str] = {}
+    """One column is one field's. Another field may fall back on it where its own holds nothing, if both are stored in
+    clear: what one field protects is never readable as another.
+    """
+    seen: dict[str, tuple[Field, int]] = {}
     for field in dataset.fields:
-        for name in names_in(field, source.name):
-            other = seen.setdefault(name, field.id)
-            if other != field.id:
-                message = f"'{name}' in {source.name} is already read by the field '{other}'."
+        for choice, name in enumerate(names_in(field, source.name)):
+            other, first = seen.setdefault(name, (field, choice))
+            clear = all(one.protect in (None, Protect.CLEAR) for one in (field, other))
+            if other is not field and not (clear and max(choice, first) > 0):
+                message = f"'{name}' in {source.name} is already read by the field '{other.id}'."
                 yield of_field(field, "sourceNames", "shared-source-name", message)
 
 
@@ -193,12 +197,6 @@ def _derived_types(field: Field, rule: Derive, fields: dict[str, Field]) -> Iter
         if wanted is not None and fields[word].logical_type not in wanted:
             message = f"'{rule.kind}' reads the type {' or '.join(sorted(wanted))}, which '{word}' isn't."
             yield of_field(field, "derive", "derive-type", message)
-    if rule.kind == "first_of":
-        for word in rule.inputs:
-            if exact_type(fields[word]) != exact_type(field):
-                message = f"'first_of' takes a value over as it is, and '{word}' has another type (physicalType too)."
-                yield of_field(field, "derive", "derive-type", message)
-        return
     result = _RESULTS.get(rule.kind, _TEXT)
     if field.logical_type not in result:
         message = f"'{rule.kind}' makes the type {' or '.join(sorted(result))}."

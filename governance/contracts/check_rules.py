@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Iterator
 
-from governance.contracts.faults import exact_type
 from governance.contracts.rules import RULES
 from governance.contracts.types import Dataset, Fault, Field, LogicalType, Protect, Quality
 from governance.contracts.words import nearest
@@ -44,9 +43,13 @@ def _types(rule: Quality, fields: list[Field]) -> Iterator[Fault]:
             wanted = " or ".join(sorted(known.types))
             message = f"the rule '{rule.rule}' reads the type {wanted}, and this is {field.logical_type}."
             yield Fault(rule.where, "rule-type", message, field.id)
-    if known.same_type and len({exact_type(field) for field in fields}) > 1:
+    if known.same_type and len({_exact_type(field) for field in fields}) > 1:
         message = f"the rule '{rule.rule}' compares exactly: its fields must have one type (logicalType, physicalType)."
         yield Fault(rule.where, "rule-type", message, rule.fields[0])
+
+
+def _exact_type(field: Field) -> tuple[str, str]:
+    return field.logical_type, (field.physical_type or "").replace(" ", "").lower()
 
 
 def _stored(rule: Quality, fields: list[Field]) -> Iterator[Fault]:

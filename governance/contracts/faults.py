@@ -11,8 +11,3 @@ def at(thing: Dataset | Field | Subject | Source | Topic, term: str) -> Line:
 def of_field(field: Field, term: str, code: str, message: str, hint: str | None = None) -> Fault:
     """A fault of a field, on the line of the term that it is about."""
     return Fault(at(field, term), code, message, field.id, hint)
-
-
-def exact_type(field: Field) -> tuple[str, str]:
-    """Both types of a field, written one way: equal where its values can be compared or taken over as they are."""
-    return field.logical_type, (field.physical_type or "").replace(" ", "").lower()

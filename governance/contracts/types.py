@@ -78,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Derive:
-    """One computation of the closed set: `age_in_years`, `email_domain`, `year`, `concat`, `constant`, `first_of`,
+    """One computation of the closed set: `age_in_years`, `email_domain`, `year`, `concat`, `constant`,
     `range_lowest`, `range_highest`, `band`.
 
     `inputs` are field ids. `separator` is used by concat only, `value` by constant only. A band has its upper limits

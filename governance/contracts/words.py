@@ -70,7 +70,6 @@ DERIVE_KINDS = {
     "email_domain": (1, 1),
     "year": (1, 1),
     "concat": (1, 32),
-    "first_of": (2, 32),
     "range_lowest": (1, 1),
     "range_highest": (1, 1),
     "band": (1, 1),

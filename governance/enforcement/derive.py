@@ -51,7 +51,6 @@ def derive(rule: dict[str, Any], inputs: list[pa.Array], word: str, rows: int, t
         "year": lambda: pc.year(inputs[0]),
         "concat": lambda: concat(inputs, rule.get("separator") or ""),
         "constant": lambda: pa.array([rule["value"]] * rows, pa.string()),
-        "first_of": lambda: pc.coalesce(*inputs),
         "range_lowest": lambda: range_bounds(inputs[0], word)[0],
         "range_highest": lambda: range_bounds(inputs[0], word)[1],
         "band": lambda: band(inputs[0], rule["limits"], rule["labels"]),
