@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from governance.adapters.control.database import connect, migrate
 from local.postgres import Postgres
 
+pytest_plugins = ("services",)
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
