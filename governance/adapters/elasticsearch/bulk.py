@@ -1,7 +1,7 @@
 """Bulk writes: a document's identity is its `_id`, its version the external one, so that a replay changes nothing.
 
-Bodies are sent as they came, unless they have lines, which would end an action: nothing is parsed on the way. Two requests are under way at a time, and
-all documents of one identity are in the same one, in their order.
+Bodies are sent as they came, unless one has lines, which would end its action: nothing is parsed on the way. Two
+requests are under way at a time, and all documents of one identity are in the same one, in their order.
 """
 
 import random
