@@ -107,8 +107,9 @@ class Child:
 
     def keep(self) -> None:
         """Let it outlive this process."""
-        self._tell(b"keep\n")
-        self._keeper.wait(GRACE_SECONDS)
+        if self._keeper.stdin:
+            self._keeper.stdin.write(b"keep\n")
+        _dismiss(self._keeper)
 
     def ended(self) -> bool:
         """True once the process is gone."""
@@ -126,14 +127,7 @@ class Child:
 
     def reap(self) -> None:
         """Wait for the keeper of a process that has ended."""
-        if self._keeper.stdin and not self._keeper.stdin.closed:
-            self._keeper.stdin.close()
-        self._keeper.wait(GRACE_SECONDS * 2)
-
-    def _tell(self, line: bytes) -> None:
-        if self._keeper.stdin:
-            self._keeper.stdin.write(line)
-            self._keeper.stdin.close()
+        _dismiss(self._keeper)
 
 
 def start(launch: Launch, log: Path) -> Child:
@@ -167,8 +161,7 @@ def start(launch: Launch, log: Path) -> Child:
     running = Running.of(int(answer)) if answer else None
     if running is None:
         why = b"" if answer else (keeper.stderr.read().strip().splitlines() or [b""])[-1]
-        keeper.stdin.close()
-        keeper.wait(GRACE_SECONDS)
+        _dismiss(keeper)
         raise ServiceError(f"{command[0]} could not be started: {why.decode()[:200]}; its log is {log}")
     return Child(keeper, running)
 
@@ -191,6 +184,14 @@ def await_ready(child: Child, ready: Callable[[], bool], seconds: float, title: 
         if time.monotonic() > deadline:
             raise ServiceError(f"{title} was not ready in {seconds:.0f} s{told}; its log is {log}")
         time.sleep(0.1)
+
+
+def _dismiss(keeper: "subprocess.Popen[bytes]") -> None:
+    for pipe in (keeper.stdin, keeper.stdout, keeper.stderr):
+        if pipe and not pipe.closed:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+    keeper.wait(GRACE_SECONDS * 2)
 
 
 def birth_of(pid: int) -> str | None:

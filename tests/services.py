@@ -104,7 +104,8 @@ def topic(kafka: Kafka) -> Iterator[str]:
     """A fresh topic of one partition, deleted afterwards."""
     name = make_topic(kafka)
     yield name
-    AdminClient({"bootstrap.servers": kafka.address}).delete_topics([name])[name].result(30)
+    admin = AdminClient({"bootstrap.servers": kafka.address})
+    admin.delete_topics([name])[name].result(30)
 
 
 @pytest.fixture
