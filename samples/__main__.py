@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -14,10 +15,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from samples.faults import Faults, parse_faults
+from samples.feed import START, Feed
 from samples.files import write_files
+from samples.products import ProductSource
+from samples.products.api import ProductApi
 from samples.server import StoreServer
 from samples.store import history
 from samples.tables import write_tables
+from samples.ticks import Ticks
+from samples.users import UserSource
+from samples.users.api import UserApi
 from samples.wide import write_csv
 
 Report = Callable[[str, int], None]
@@ -53,9 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--sql", metavar="DSN", help="also fill shop.order_lines and shop.stock_levels there")
     store.set_defaults(run=_store)
 
-    serve = commands.add_parser("serve", parents=[shop], help="serve the API until SIGTERM or SIGINT")
+    serve = commands.add_parser("serve", parents=[shop], help="serve the APIs until SIGTERM or SIGINT")
     serve.add_argument("--port", type=int, default=0, help="0 takes a free one")
     serve.add_argument("--rate", type=int, default=100, help="requests a second before 429; 0 is no limit")
+    serve.add_argument("--products", type=int, default=1000, help="listings of the product API at first")
+    serve.add_argument("--people", type=int, default=1000, help="people of the users API at first")
+    serve.add_argument("--tick-seconds", type=float, default=0, help="how often both change; 0 is on POST /tick only")
+    serve.add_argument("--start", type=_moment, default=START, metavar="TIME", help="of both; ISO 8601, or now")
     serve.add_argument("--fault", action="append", default=[], metavar="3=error", help="or every7=html; repeatable")
     serve.set_defaults(run=_serve)
 
@@ -92,10 +103,21 @@ def _serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, end)
     faults: Faults = parse_faults(options.fault)
     waves = history(options.seed, options.scale, options.wave)
-    with StoreServer(waves, port=options.port, faults=faults, rate=options.rate) as server:
+    ticks = Ticks(options.tick_seconds)
+    every = timedelta(seconds=options.tick_seconds or 60)
+    products = ProductSource(Feed(options.seed, options.products, start=options.start, every=every))
+    people = UserSource(Feed(options.seed, options.people, start=options.start, every=every))
+    apis = (ProductApi(products, ticks), UserApi(people, ticks))
+    with StoreServer(waves, beside=apis, port=options.port, faults=faults, rate=options.rate, ticks=ticks) as server:
         print(server.url, flush=True)
         stop.wait()
     return 0
+
+
+def _moment(text: str) -> datetime:
+    """A time in ISO 8601 (without a zone: UTC), or `now`. Raises ValueError."""
+    found = datetime.now(UTC) if text == "now" else datetime.fromisoformat(text)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _wide(options: argparse.Namespace) -> int:

@@ -29,6 +29,10 @@ class Fault(StrEnum):
     """200, and `next` points to the page itself."""
     REDIRECT = "redirect"
     """302 to another host."""
+    ARRAYS = "arrays"
+    """200, and the records as two arrays, one after the other: no JSON."""
+    WRONG_TYPE = "wrong_type"
+    """200, and a sound page that says it is plain text."""
 
 
 @dataclass(frozen=True)

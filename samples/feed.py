@@ -5,6 +5,7 @@ row stays where it stands, so a page asked for twice is the same page, and a tic
 place is reckoned from its number alone: nothing is kept, however long the list.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -83,15 +84,9 @@ class Feed:
         before, turn = divmod(number - self.keys, self.news)
         return self.keys + before * (self.changes + self.news) + self.changes + turn
 
-    def since(self, moment: datetime) -> int:
-        """The first row that came at this moment or later; places are in the order of their moments."""
-        low, high, wanted = 0, 1, _in(moment - EPOCH)
-        while self.place(high).moment < wanted:
-            low, high = high, high * 2
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self.place(middle).moment < wanted else (low, middle)
-        return low
+    def since(self, moment: datetime, rows: int) -> int:
+        """The first of so many rows that came at this moment or later; rows stand in the order of their moments."""
+        return bisect_left(range(rows), _in(moment - EPOCH), key=lambda serial: self.place(serial).moment)
 
     @property
     def _start(self) -> int:

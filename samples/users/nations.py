@@ -5,7 +5,9 @@ numbers of Ofcom, ACMA (Australia), ARCEP (France), the Bundesnetzagentur (Germa
 Where no such range is published, people have one of Ofcom's numbers in a town of the United Kingdom.
 """
 
+import re
 from dataclasses import dataclass
+from functools import cache
 
 
 # fmt: off
@@ -135,11 +137,18 @@ def line(masks: tuple[str, ...], index: int) -> str:
     return fill(masks[place], index)
 
 
-def fill(mask: str, number: int, letters: str = "ABDEFGHJLNPQRSTU") -> str:
+def fill(mask: str, number: int) -> str:
     """The mask with the number's digits, the last first, for each # and with letters for each @."""
+    shape, choices = _shape(mask)
     made = []
-    for sign in mask:
-        signs = {"#": "0123456789", "@": letters}.get(sign, sign)
+    for signs in choices:
         number, turn = divmod(number, len(signs))
         made.append(signs[turn])
-    return "".join(made)
+    return shape % tuple(made)
+
+
+@cache
+def _shape(mask: str) -> tuple[str, tuple[str, ...]]:
+    """The mask as a format, and what each of its places may be."""
+    choices = {"#": "0123456789", "@": "ABDEFGHJLNPQRSTU"}
+    return re.sub("[#@]", "%s", mask), tuple(choices[sign] for sign in mask if sign in choices)

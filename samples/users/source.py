@@ -26,7 +26,12 @@ class UserSource:
     def __init__(self, feed: Feed, share: float | None = None, today: date | None = None) -> None:
         self.feed = feed
         self.today = today or feed.start.date()
+        self._share = share
         self._pattern = Pattern(TRAITS, feed.seed, share)
+
+    def sown(self, feed: Feed) -> "UserSource":
+        """The people of another feed, with as many defects."""
+        return UserSource(feed, self._share, self.today)
 
     def row(self, serial: int) -> Row[Person]:
         """The row at this place of the feed."""
