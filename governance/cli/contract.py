@@ -148,8 +148,25 @@ def _plan_text(plan: EnforcementPlan) -> str:
             ]
     lines += ["", f"sources: {', '.join(s.name for s in plan.sources) or 'none'}"]
     lines += [f"key: {', '.join(plan.key) or 'none'}; newest by: {plan.version_field or 'nothing'}"]
+    lines += _stream_text(plan) if plan.is_stream or plan.topic or plan.raw_topics else []
     lines += ["", *_scan_text(plan)]
     return "\n".join(lines)
+
+
+def _stream_text(plan: EnforcementPlan) -> list[str]:
+    """Which topics it goes through, what names a record, and how old and how new one may be."""
+    lines = ["", f"sinks: {', '.join(plan.sinks)}; a record is named by {', '.join(plan.identity)}"]
+    if plan.topic is not None:
+        kept = " compacted," if plan.topic.compacted else ""
+        kept += f" kept for {plan.topic.retention}" if plan.topic.retention else " kept without end"
+        lines += [f"governed topic: {plan.topic.name}, {plan.topic.partitions} partition(s),{kept}"]
+    lines += [f"raw topics: {', '.join(plan.raw_topics) or 'none'}"]
+    if plan.oldest_days is not None:
+        lines += [f"refused: records older than {plan.oldest_days} days by {plan.record_date}"]
+    if plan.skew_seconds is not None:
+        lines += [f"held: records over {plan.skew_seconds} s ahead of the clock by {plan.version_field}"]
+    lines += [f"dropped unread from {s.name}: {', '.join(s.ignore)}" for s in plan.sources if s.ignore]
+    return lines
 
 
 def _scan_text(plan: EnforcementPlan) -> list[str]:
@@ -169,4 +186,5 @@ def _column_text(column: ColumnPlan, plan: EnforcementPlan) -> str:
     about = f" of {column.subject}" if column.subject else ""
     need = ", required" if column.required else ""
     scan = f", scan {column.scan}" if column.field in plan.scanned else ""
-    return f"{column.type}{need}, {column.protect}{about}{scan}"
+    made = f", {column.derive['kind']} of {', '.join(column.derive['inputs'])}" if column.derive else ""
+    return f"{column.type}{need}, {column.protect}{about}{scan}{made.removesuffix(' of ')}"

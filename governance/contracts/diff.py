@@ -11,6 +11,7 @@ from governance.contracts.change import Change, ChangeKind, breaking, compatible
 from governance.contracts.diff_fields import field_changes
 from governance.contracts.diff_persons import person_changes
 from governance.contracts.diff_scanning import scanning_changes
+from governance.contracts.diff_topics import topic_changes
 from governance.contracts.faults import at
 from governance.contracts.types import Contract, Dataset, Line, Quality, Source
 
@@ -27,6 +28,7 @@ def diff(old: Contract, new: Contract) -> list[Change]:
             continue
         found = (*_dataset(dataset, after[schema]), *_fields(dataset, after[schema]))
         found += (*person_changes(dataset, after[schema]), *scanning_changes(dataset, after[schema]))
+        found += tuple(topic_changes(dataset, after[schema]))
         changes += [replace(one, dataset=schema) for one in found]
     for schema in after.keys() - before.keys():
         changes.append(compatible(after[schema].where, "dataset-added", f"the dataset '{schema}' is new."))
@@ -134,6 +136,12 @@ def _sources(old: Dataset, new: Dataset) -> Iterator[Change]:
 def _source(old: Source, new: Source) -> Iterator[Change]:
     if new.raw and not old.raw:
         yield weakening(at(new, "raw"), "raw-added", f"the source '{new.name}' may hold unprotected data.")
+    read = [path for path in old.ignore if not any(one == path or path.startswith(f"{one}.") for one in new.ignore)]
+    for path in read:
+        message = f"'{path}' of '{new.name}' is read from now on, where it was dropped unread."
+        yield weakening(at(new, "ignore"), "ignore-removed", message)
+    for path in (one for one in new.ignore if one not in old.ignore):
+        yield compatible(at(new, "ignore"), "ignore-added", f"'{path}' of '{new.name}' is dropped unread.")
     if (old.format, old.encoding, old.columns, old.records) != (new.format, new.encoding, new.columns, new.records):
         yield breaking(new.where, "source-changed", f"the source '{new.name}' is written in another form.")
 

@@ -15,7 +15,6 @@ def person_changes(old: Dataset, new: Dataset) -> Iterator[Change]:
     yield from _erasure(old, new)
     yield from _retention(old, new)
     yield from _groups(old, new)
-    yield from _topics(old, new)
 
 
 def _subjects(old: Dataset, new: Dataset) -> Iterator[Change]:
@@ -94,14 +93,3 @@ def _groups(old: Dataset, new: Dataset) -> Iterator[Change]:
     elif old.aggregate_only and new.smallest_group < old.smallest_group:
         message = f"groups of {new.smallest_group} are shown."
         yield weakening(at(new, "aggregateOnly"), "group-lowered", message)
-
-
-def _topics(old: Dataset, new: Dataset) -> Iterator[Change]:
-    before = {topic.name: topic for topic in old.topics}
-    for topic in new.topics:
-        was = before.get(topic.name)
-        if topic.raw and not (was and was.raw):
-            yield weakening(at(topic, "raw"), "raw-added", f"the topic '{topic.name}' may hold unprotected data.")
-        if was and was.compacted and not topic.compacted:
-            message = f"the topic '{topic.name}' is no longer compacted: nothing can be deleted from it."
-            yield weakening(at(topic, "compacted"), "compaction-removed", message)

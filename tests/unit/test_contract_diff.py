@@ -28,6 +28,14 @@ servers:
     host: kafka.example:9092
     customProperties:
       - { property: compacted, value: true }
+  - server: members_raw
+    type: kafka
+    host: kafka.example:9092
+    customProperties:
+      - { property: raw, value: true }
+      - { property: partitions, value: 4 }
+      - { property: retention, value: 3 d }
+      - { property: ignore, value: [login, picture] }
 schema:
   - id: member
     name: members
@@ -120,6 +128,9 @@ def changes(tmp_path, *pairs, version="2.0.0"):
     return diff(load(tmp_path, "old", OLD), load(tmp_path, "new", new))
 
 
+COMPACTED = "      - { property: compacted, value: true }\n"
+RAW = "      - { property: raw, value: true }\n      - { property: retention, value: 30 d }\n"
+RAW_RETENTION = "      - { property: retention, value: 3 d }\n"
 REMARK = "      - id: remark\n        name: remark\n        logicalType: string\n"
 NAME = "          - { property: pii, value: PERSON }\n"
 RULE = """    quality:
@@ -165,6 +176,11 @@ BREAKING = {
         )
     ],
     "field-added": [(REMARK, REMARK + "      - { id: size, name: size, logicalType: integer, required: true }\n")],
+    "topic-removed": [("  - server: members_topic\n", "  - server: members_log\n")],
+    "topic-renamed": [(COMPACTED, f"{COMPACTED}      - {{ property: topic, value: people }}\n")],
+    "partitions-changed": [("partitions, value: 4", "partitions, value: 8")],
+    "raw-removed": [("raw, value: true", "raw, value: false"), (COMPACTED, f"{COMPACTED}{RAW}")],
+    "compaction-added": [(RAW_RETENTION, f"{COMPACTED}{RAW_RETENTION}")],
 }
 WEAKENING = {
     "protect-weakened": [
@@ -182,6 +198,7 @@ WEAKENING = {
         )
     ],
     "retention-lengthened": [("value: 2, unit: y", "value: 3, unit: y")],
+    "ignore-removed": [("[login, picture]", "[login.password, picture]")],
     "minimum-age-lowered": [("            minimumAge: 16\n", "")],
     "erasure-changed": [("erasure, value: delete", "erasure, value: shred")],
     "after-erasure-weakened": [("afterErasure, value: suppress", "afterErasure, value: forget")],
@@ -209,7 +226,7 @@ WEAKENING = {
     "aggregate-dropped": [("      - { property: aggregateOnly, value: { smallestGroup: 8 } }\n", "")],
     "group-lowered": [("smallestGroup: 8", "smallestGroup: 3")],
     "compaction-removed": [("compacted, value: true", "compacted, value: false")],
-    "raw-added": [("compacted, value: true }\n", "compacted, value: true }\n      - { property: raw, value: true }\n")],
+    "raw-added": [(COMPACTED, COMPACTED + RAW)],
     "belonging-changed": [("            born: born\n", "            born: born\n            belongsTo: club\n")],
 }
 COMPATIBLE = {
@@ -224,6 +241,13 @@ COMPATIBLE = {
             "      - { property: sinks, value: [warehouse, lake, kafka] }\n      - { property: updatedAt",
         )
     ],
+    "topic-added": [
+        (
+            "  - server: members_topic\n",
+            "  - { server: log, type: kafka, host: k.example }\n  - server: members_topic\n",
+        )
+    ],
+    "ignore-added": [("[login, picture]", "[login, picture, place]")],
     "source-names-changed": [
         (REMARK, REMARK + "        customProperties:\n          - { property: sourceNames, value: Remark }\n")
     ],
@@ -246,6 +270,19 @@ def test_a_change_is_named_for_what_it_is(tmp_path, kind, code, pairs):
     if kind == "compatible":
         assert not any(one.stops for one in found)
     assert all(one.where.file.startswith(tmp_path.as_posix()) and one.where.line > 0 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("days", "kind", "code"),
+    [
+        ("2 d", "compatible", "retention-shortened"),
+        ("4 d", "weakening", "retention-lengthened"),
+        ("72 h", "compatible", None),
+    ],
+)
+def test_a_topic_that_keeps_more_protects_less(tmp_path, days, kind, code):
+    found = changes(tmp_path, (RAW_RETENTION, RAW_RETENTION.replace("3 d", days)))
+    assert [(str(one.kind), one.code) for one in found] == ([(kind, code)] if code else [])
 
 
 def test_nothing_changed_is_no_change(tmp_path):
