@@ -7,6 +7,7 @@ A record that can't be read never takes others with it.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from governance.enforcement.plan import EnforcementPlan
 from governance.errors import ContractError
 from governance.flows.documents import NO_DOCUMENTS, Documents
 from governance.flows.governed import written
+from governance.model.clock import Clock
 from governance.model.message import Message
 from governance.protection.messages import Forgery, MessageKeys, Verified, verify
 
@@ -72,6 +74,7 @@ class GovernedReader:
     plan: EnforcementPlan
     keys: MessageKeys
     alive: Alive
+    clock: Clock
 
     def read(self, messages: Sequence[Message], leased: Begin | None = None) -> Judged:
         """What each message is. `leased` is called before anybody's being alive is asked for.
@@ -106,17 +109,29 @@ class GovernedReader:
         parsed = parse([(place, body) for place, _, body in live], self.plan)
         faults = [*faults, *parsed.faults]
         rows, kept = parsed.rows, parsed.places
-        refused: tuple[tuple[int, Reason], ...] = ()
-        if self.plan.subjects and rows.num_rows:
-            dead = self._dead(rows, leased)
-            refused = tuple((int(place), Reason.SUPPRESSED) for place in kept[dead])
-            if dead.any():
-                rows, kept = rows.filter(pa.array(~dead)), kept[~dead]
+        refused: list[tuple[int, Reason]] = []
+        for reason, bad in (
+            (Reason.EXPIRED, self._expired),
+            (Reason.SUPPRESSED, lambda some: self._dead(some, leased)),
+        ):
+            gone = bad(rows)
+            if gone.any():
+                refused += [(place, reason) for place in kept[gone].tolist()]
+                rows, kept = rows.filter(pa.array(~gone)), kept[~gone]
         documents, places = _documents(entries, rows, kept, self.plan)
-        return Judged(documents, places, tuple(sorted(faults, key=lambda f: f.place)), refused, rows)
+        return Judged(documents, places, tuple(sorted(faults, key=lambda f: f.place)), tuple(refused), rows)
+
+    def _expired(self, rows: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Rows that have become too old on the way."""
+        if self.plan.oldest_days is None:
+            return np.zeros(rows.num_rows, bool)
+        oldest = np.datetime64(self.clock().date() - timedelta(days=self.plan.oldest_days))
+        return np.asarray(days_of(rows, self.plan) < oldest)
 
     def _dead(self, rows: pa.RecordBatch, leased: Begin | None) -> npt.NDArray[np.bool_]:
         """Rows that name somebody who is gone. One round trip, whatever the number of entities."""
+        if not self.plan.subjects or not rows.num_rows:
+            return np.zeros(rows.num_rows, bool)
         if leased is not None:
             leased()
         columns = [rows.column(subject.pseudonym_column) for subject in self.plan.subjects]

@@ -22,6 +22,9 @@ _ANSWER = 16 * 1024 * 1024
 _LARGEST = 64 * 1024 * 1024
 _SLICE_BYTES = 4 * 1024 * 1024
 _SLICE = 2_000
+_BATCH_BYTES = 32 * 1024 * 1024
+"""A poll takes no more once it has so many: a batch of 10 MB messages is a small one."""
+_UNPAUSED = 12
 _ASKING = 10.0
 """Seconds that a broker may take for an answer."""
 
@@ -74,7 +77,7 @@ class KafkaSubscriber:
         self._failed: BaseException | None = None
         self._gathered: list[Message] = []
         self._assigned: tuple[int, ...] = ()
-        self._paused = False
+        self._paused, self._kept = False, 0
         self._outside = False
         self._join: Callable[[], None] = _nothing
         self._topic = ""
@@ -126,8 +129,12 @@ class KafkaSubscriber:
             if not self._gathered and time.monotonic() >= until:
                 self._check()
                 return []
-        while len(self._gathered) < most and self._take(min(most - len(self._gathered), self._slice()), 0.0):
-            pass
+        size = sum(len(message.value or b"") for message in self._gathered)
+        while len(self._gathered) < most and size < _BATCH_BYTES:
+            came, more = self._take(min(most - len(self._gathered), self._slice()), 0.0)
+            size += more
+            if not came:
+                break
         found, self._gathered = self._gathered, []
         return found
 
@@ -152,8 +159,8 @@ class KafkaSubscriber:
         """See `Subscriber.close`."""
         self._consumer.close()
 
-    def _take(self, most: int, seconds: float) -> int:
-        """Gather up to so many of those that are there; how many came."""
+    def _take(self, most: int, seconds: float) -> tuple[int, int]:
+        """Gather up to so many of those that are there; how many came, and their bytes."""
         came = self._consumer.consume(most, seconds)
         if self._failed is not None:
             failed, self._failed = self._failed, None
@@ -171,11 +178,15 @@ class KafkaSubscriber:
         if count:
             self._away = ""
             self._mean = max(64.0, size / count, self._mean / 2)
-        return len(came)
+        return len(came), size
 
     def _keep(self, seconds: float) -> None:
-        """Stay a member without reading: what has been handed out isn't dealt with yet."""
-        if self._assigned and not self._paused:
+        """Stay a member without reading: what has been handed out isn't dealt with yet. Pausing throws away what was
+        fetched ahead, so that is done only where it lasts; until then each call may bring one message for later.
+        """
+        self._kept += 1
+        held = sum(len(message.value or b"") for message in self._gathered)
+        if self._assigned and not self._paused and (self._kept > _UNPAUSED or held > _SLICE_BYTES):
             self._consumer.pause([TopicPartition(self._topic, p) for p in self._assigned])
             self._paused = True
         self._take(1, seconds)
@@ -183,7 +194,7 @@ class KafkaSubscriber:
     def _resume(self) -> None:
         if self._paused and self._assigned:
             self._consumer.resume([TopicPartition(self._topic, p) for p in self._assigned])
-        self._paused = False
+        self._paused, self._kept = False, 0
 
     def _check(self) -> None:
         """Raise StoreUnavailableError while no broker answers."""
