@@ -8,7 +8,7 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
 
-from local import download, java
+from local import download, java, supervise
 from local.service import Service
 from local.supervise import Launch, ServiceError
 
@@ -70,9 +70,8 @@ cdc_raw_directory: "{data}/cdc_raw"
 hinted_handoff_enabled: false
 auto_bootstrap: false
 auto_snapshot: false
-# What is acknowledged survives the end of this process; only the end of the machine may take the last seconds.
-commitlog_sync: periodic
-commitlog_sync_period: 10000ms
+# What is acknowledged is on the disk: under `periodic` even the end of this process takes the last moments with it.
+commitlog_sync: batch
 commitlog_segment_size: 8MiB
 commitlog_total_space: 64MiB
 commitlog_disk_access_mode: mmap
@@ -85,7 +84,8 @@ row_cache_size: 0MiB
 counter_cache_size: 2MiB
 file_cache_size: 32MiB
 concurrent_reads: 8
-concurrent_writes: 8
+# Each waits for the disk, and all that wait share one sync.
+concurrent_writes: 64
 concurrent_counter_writes: 2
 concurrent_compactors: 1
 materialized_views_enabled: false
@@ -154,6 +154,8 @@ class Cassandra(Service):
 
     def ready(self) -> bool:
         """A query is answered, and the first user may log in."""
+        if not supervise.is_busy(self.port):
+            return False  # nobody listens yet, and the driver would log a page about it
         cluster = Cluster(
             ["127.0.0.1"],
             port=self.port,
