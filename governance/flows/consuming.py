@@ -43,10 +43,11 @@ class Consuming:
     progress: ProgressStore
     keyring: Keyring
     clock: Clock
+    flow: Flow = Flow.STREAM
 
     def place(self, partition: int) -> Place:
         """Where a partition's standing is kept."""
-        return Place(Flow.STREAM, self.plan.dataset, self.source, self.part(partition))
+        return Place(self.flow, self.plan.dataset, self.source, self.part(partition))
 
     def part(self, partition: int) -> str:
         """What a partition is called in places."""
@@ -142,7 +143,7 @@ class Batch:
     def _leased(self) -> Lease:
         """The batch's lease, begun when it is first needed."""
         if self._lease is None:
-            holder = f"stream {self.work.plan.dataset}"
+            holder = f"{self.work.flow} {self.work.plan.dataset}"
             self._lease = self._lease_of.enter_context(self.work.keyring.lease(holder))
         return self._lease
 
