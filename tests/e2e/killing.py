@@ -1,0 +1,120 @@
+"""Kills at moments that are drawn from a seed, under a load that never pauses."""
+
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from watching import Watch, moved
+from workers import Worker, until
+
+from local.service import Service
+
+SLOWEST = 120.0
+"""Seconds that a worker may take until it moves on, on a slow machine with services just restarted."""
+_START = 6.0
+"""Seconds within which a kill may come before a worker has done anything."""
+_WITHIN = 1.5
+"""Seconds after it has moved on, within which a kill may come."""
+_AWAY = 3.0
+"""Seconds that a service may stay away."""
+
+
+def kills(few: int) -> int:
+    """How many kills a test asks for: KASBAH_KILLS is for all of ten."""
+    return few * int(os.environ.get("KASBAH_KILLS", "10")) // 10
+
+
+def draws(name: str) -> random.Random:
+    """Where the moments come from. What is printed here repeats them: KASBAH_KILL_SEED."""
+    seed = int(os.environ.get("KASBAH_KILL_SEED") or secrets.randbelow(2**32))
+    print(f"{name}: KASBAH_KILL_SEED={seed}")  # noqa: T201  shown where the test fails
+    return random.Random(f"{name} {seed}")  # noqa: S311, no secret
+
+
+class Havoc:
+    """Kills workers and takes services away, and sees to it that each comes back and moves on."""
+
+    def __init__(self, chance: random.Random, watch: Watch, flows: dict[str, Worker]) -> None:
+        self._chance, self._watch, self._flows = chance, watch, flows
+        self.told: list[str] = []
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Those at work."""
+        return list(self._flows.values())
+
+    def reign(self, count: int, services: Sequence[Service]) -> None:
+        """So many kills, each flow's worker in turn at least once; each service goes and comes back once in ten of
+        them, or once in all.
+        """
+        flows = [*self._flows] * (count // len(self._flows) + 1)
+        victims = flows[: len(self._flows)] + self._chance.choices([*self._flows], k=count - len(self._flows))
+        self._chance.shuffle(victims)
+        visits: dict[int, list[Service]] = {}
+        for service in services:
+            for _ in range(max(1, count // 10)):
+                visits.setdefault(self._chance.randrange(count), []).append(service)
+        for number, flow in enumerate(victims):
+            for service in visits.get(number, ()):
+                self.take_away(service, flow)
+            self.kill(flow)
+
+    def kill(self, flow: str) -> None:
+        """Kill the flow's worker, mostly soon after it has moved on, sometimes while it starts; it begins again."""
+        worker = self._flows[flow]
+        if self._chance.random() < 0.25:
+            moment = self._chance.uniform(0, _START)
+        else:
+            until(f"{worker.name} moves on", moved(self._watch, flow), self.workers, SLOWEST, every=0.02)
+            moment = self._chance.uniform(0, _WITHIN)
+        time.sleep(moment)
+        self._tell(f"{worker.name} after {moment:.2f} s at {self._watch.position(flow)}")
+        worker.kill()
+        worker.start()
+
+    def take_away(self, service: Service, flow: str) -> None:
+        """Kill or stop a service, perhaps a worker while it is away, and start it on the same data and port."""
+        hard, absent = self._chance.random() < 0.6, self._chance.uniform(0, _AWAY)
+        also = self._chance.random() < 0.5
+        self._tell(
+            f"{service.name} {'killed' if hard else 'stopped'} for {absent:.2f} s{f', {flow} too' if also else ''}"
+        )
+        (service.kill if hard else service.stop)()
+        time.sleep(absent)
+        if also:
+            self._flows[flow].kill()
+            self._flows[flow].start()
+        service.start()
+        for worker in self.workers:
+            worker.check()
+
+    def _tell(self, what: str) -> None:
+        self.told.append(what)
+        print(what)  # noqa: T201  shown where the test fails
+
+
+@contextmanager
+def load(step: Callable[[], object], every: float) -> Iterator[None]:
+    """Do `step` every so many seconds until the context ends; what it raises comes out there."""
+    stop, failed = threading.Event(), list[BaseException]()
+
+    def go() -> None:
+        try:
+            while not stop.wait(every):
+                step()
+        except BaseException as error:  # noqa: BLE001  handed over, not swallowed
+            failed.append(error)
+
+    thread = threading.Thread(target=go, name="load")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if failed:
+        raise failed[0]
