@@ -1,9 +1,10 @@
 """Starts one service and sees to it that the service doesn't outlive the process that wanted it.
 
 Run as a script by `local.supervise`, with nothing but the standard library. The first line of standard input is JSON:
-command, environment, cwd, user (or null), log, grace (seconds). The answer on standard output is the service's pid.
-After that a line `keep` lets the service live on, and the keeper goes. The end of the input, or of the parent, without
-that line stops the service and all that it started: SIGTERM, then SIGKILL. The parent may be killed at any moment.
+command, environment, cwd, user and group (or null), log, signal, grace (seconds). The answer on standard output is the
+service's pid. After that a line `keep` lets the service live on, and the keeper goes. The end of the input, or of the
+parent, without that line stops the service by its signal, and all that it started by SIGKILL after the grace. So the
+parent may be killed at any moment.
 """
 
 import contextlib
@@ -47,7 +48,7 @@ def main() -> int:
         if word == b"keep\n":
             return 0
         if word == b"" or os.getppid() != parent:
-            _stop(service, float(order["grace"]))
+            _stop(service.pid, order["signal"], float(order["grace"]))
             break
     # The leader is a zombie until it is waited for, so its number is still ours and the group can be killed safely.
     _signal_group(service.pid, signal.SIGKILL)
@@ -70,10 +71,11 @@ def _ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _stop(service: "subprocess.Popen[bytes]", grace: float) -> None:
-    _signal_group(service.pid, signal.SIGTERM)
+def _stop(pid: int, first: int, grace: float) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, first)
     deadline = time.monotonic() + grace
-    while time.monotonic() < deadline and not _ended(service.pid):
+    while time.monotonic() < deadline and not _ended(pid):
         time.sleep(0.05)
 
 

@@ -13,7 +13,6 @@ from local.supervise import Launch, ServiceError
 
 ACCESS_KEY, SECRET_KEY = "kasbah", "kasbah-on-loopback"
 BUCKET = "lake"
-_GRACE_SECONDS = 2.0
 _ROLES = ("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc")
 _FLAGS = {
     "s3": "s3.port",
@@ -33,6 +32,8 @@ class S3(Service):
     name: ClassVar[str] = "s3"
     title: ClassVar[str] = "SeaweedFS 4.48 (S3)"
     roles: ClassVar[tuple[str, ...]] = _ROLES
+    # Its filer waits for a stream that never ends, one to itself. What was acknowledged is in the volumes.
+    grace_seconds: ClassVar[float] = 2
 
     @property
     def address(self) -> str:
@@ -91,13 +92,6 @@ class S3(Service):
             answer: bytes = content.read()
         client.delete_file(place)
         return answer == b"ready"
-
-    def _end(self, how: str) -> None:
-        """Its filer waits for a stream that never ends, one to itself. What was acknowledged is in the volumes."""
-        running = self.running()
-        if how == "stop" and running:
-            running.stop(_GRACE_SECONDS)
-        super()._end(how)
 
     def client(self) -> fs.S3FileSystem:
         """Let in, and allowed to make buckets."""

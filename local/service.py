@@ -4,15 +4,19 @@ import contextlib
 import fcntl
 import json
 import shutil
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
 from local import supervise, unprivileged
-from local.supervise import Child, Launch, Running, ServiceError
+from local.supervise import GRACE_SECONDS, Child, Launch, Running, ServiceError
 
 _S = TypeVar("_S", bound="Service")
+_OWNED: dict[Path, Child] = {}
+"""The processes that end with this one, by their service's folder."""
 
 
 class Service(ABC):
@@ -31,12 +35,14 @@ class Service(ABC):
     """What its ports are for; the first is the one that clients are told."""
     refuses_root: ClassVar[bool] = False
     ready_seconds: ClassVar[float] = 90
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    grace_seconds: ClassVar[float] = GRACE_SECONDS
+    """Between that signal and SIGKILL."""
 
     def __init__(self, folder: Path, ports: Mapping[str, int] | None = None) -> None:
         """`ports` by role; those that aren't given are picked once and remembered."""
         self.folder = unprivileged.reachable(folder) if self.refuses_root else folder.resolve()
         self._asked = dict(ports or {})
-        self._child: Child | None = None
 
     @abstractmethod
     def launch(self) -> Launch:
@@ -94,8 +100,10 @@ class Service(ABC):
         with self._alone():
             if self.running():
                 return self
+            self._forget()
             self._refuse_busy_ports()
-            child = supervise.start(self.launch(), self.log)
+            launch = replace(self.launch(), first_signal=self.stop_signal, grace_seconds=self.grace_seconds)
+            child = supervise.start(launch, self.log)
             try:
                 child.running.write(self.folder / "process.json")
                 supervise.await_ready(child, self.ready, self.ready_seconds, self.title, self.log)
@@ -105,11 +113,11 @@ class Service(ABC):
             if kept:
                 child.keep()
             else:
-                self._child = child
+                _OWNED[self.folder] = child
         return self
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL after 15 s, whoever started it. Nothing happens if it doesn't run."""
+        """SIGTERM (or what it wants) and SIGKILL after the grace, whoever started it. Nothing if it doesn't run."""
         self._end("stop")
 
     def kill(self) -> None:
@@ -127,10 +135,16 @@ class Service(ABC):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, how: str) -> None:
-        child, self._child = self._child, None
         running = self.running()
-        if running:
-            running.kill() if how == "kill" else running.stop()
+        if running and how == "kill":
+            running.kill()
+        elif running:
+            running.stop(self.stop_signal, self.grace_seconds)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of a process that has ended."""
+        child = _OWNED.pop(self.folder, None)
         if child:
             child.stop()
         (self.folder / "process.json").unlink(missing_ok=True)

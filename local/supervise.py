@@ -33,13 +33,17 @@ class ServiceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Launch:
-    """What to run. `user` and `group` are ids for a root caller's services that refuse to run as root."""
+    """What to run. `user` and `group` are ids for a root caller's services that refuse to run as root; `first_signal`
+    asks for the end, and SIGKILL comes after the grace.
+    """
 
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path = Path("/")
     user: int | None = None
     group: int | None = None
+    first_signal: signal.Signals = signal.SIGTERM
+    grace_seconds: float = GRACE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,10 @@ class Running:
         """True while this very process runs."""
         return birth_of(self.pid) == self.birth
 
-    def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """SIGTERM to it and all that it started, then SIGKILL for those that are left after the grace."""
+    def stop(self, first: signal.Signals = signal.SIGTERM, grace: float = GRACE_SECONDS) -> None:
+        """The first signal to it, then SIGKILL for it and what it started, where they are left after the grace."""
         family = self.family()
-        _signal(family, signal.SIGTERM)
+        _signal(family[:1], first)
         if not _await_end(family, grace):
             self._kill(family)
 
@@ -116,17 +120,7 @@ class Child:
         return self._keeper.poll() is not None or not self.running.alive()
 
     def stop(self) -> None:
-        """SIGTERM, SIGKILL after the grace, and no trace of either process."""
-        self.running.stop()
-        self.reap()
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash would."""
-        self.running.kill()
-        self.reap()
-
-    def reap(self) -> None:
-        """Wait for the keeper of a process that has ended."""
+        """The end of the process, as its keeper does it, and of the keeper."""
         _dismiss(self._keeper)
 
 
@@ -144,7 +138,8 @@ def start(launch: Launch, log: Path) -> Child:
         "user": launch.user,
         "group": launch.group,
         "log": str(log),
-        "grace": GRACE_SECONDS,
+        "grace": launch.grace_seconds,
+        "signal": int(launch.first_signal),
     }
     keeper = subprocess.Popen(
         [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py"))],

@@ -21,7 +21,8 @@ import psycopg
 from psycopg import sql
 
 from governance.cli.main import main
-from local.postgres import Postgres, PostgresError
+from local.postgres import Postgres
+from local.supervise import ServiceError
 from samples.faults import Faults
 from samples.files import write_files
 from samples.server import StoreServer
@@ -266,7 +267,7 @@ def restart(folder: Path, settings: dict[str, str] | None = None) -> Postgres:
     while True:
         try:
             return Postgres.start(folder, settings)
-        except PostgresError:
+        except ServiceError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
