@@ -59,7 +59,7 @@ def environment_for(app: str, scratch: Path, *, cores: int = 2, memory: str = "1
         "spark.local.dir": str(temporary),
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -Djava.io.tmpdir={temporary}",
+        "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={temporary}",
     }
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return kept | {

@@ -13,19 +13,7 @@ import pyarrow.compute as pc
 from governance.flows.progress import Counts
 from governance.model.message import Message
 
-LARGEST_VALUE = 1024 * 1024
-"""Bytes. A longer value stays in the JVM: Python is told how long it is, and quarantines it as too large."""
-
-COLUMNS = (
-    "topic",
-    "partition",
-    "offset",
-    "key",
-    f"CASE WHEN length(value) <= {LARGEST_VALUE} THEN value END AS value",
-    "length(value) AS length",
-    "headers",
-    "CAST(timestamp AS LONG) * 1000 AS timestamp",
-)
+COLUMNS = ("topic", "partition", "offset", "key", "value", "headers", "unix_millis(timestamp) AS timestamp")
 """What is asked of Spark's Kafka source, as SQL expressions."""
 
 REPORT = pa.schema(
@@ -47,12 +35,11 @@ REPORT_DDL = ", ".join(f"{one.name} {'string' if pa.types.is_string(one.type) el
 
 @dataclass(frozen=True)
 class Slice:
-    """Consecutive records of one partition. `oversized` are those whose value stayed in the JVM: offset and length."""
+    """Consecutive records of one partition."""
 
     topic: str
     partition: int
     messages: tuple[Message, ...]
-    oversized: dict[int, int]
 
     @property
     def part(self) -> str:
@@ -69,7 +56,7 @@ class Slice:
         if not self.messages or self.messages[0].offset >= position:
             return self
         left = tuple(message for message in self.messages if message.offset >= position)
-        return Slice(self.topic, self.partition, left, {o: n for o, n in self.oversized.items() if o >= position})
+        return Slice(self.topic, self.partition, left)
 
 
 def slices(batch: pa.RecordBatch) -> Iterator[Slice]:
@@ -107,8 +94,7 @@ def _slice(batch: pa.RecordBatch) -> Slice:
             columns["key"], columns["value"], headers, columns["offset"], columns["timestamp"], strict=True
         )
     )
-    sizes = zip(columns["offset"], columns["value"], columns["length"], strict=True)
-    return Slice(topic, partition, messages, {o: n for o, value, n in sizes if value is None and n is not None})
+    return Slice(topic, partition, messages)
 
 
 def _headers(column: pa.Array) -> list[tuple[tuple[str, bytes], ...]]:
