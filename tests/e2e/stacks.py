@@ -64,6 +64,7 @@ class Stack:
     batch_rows: int = 1000
     actor: str = "tester"
     locations: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def settings_file(self) -> Path:
@@ -119,7 +120,7 @@ class Stack:
             place.mkdir(exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KASBAH_")}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process compiles its libraries anew, for seconds
-        return kept | {
+        return kept | self.variables | {
             "KASBAH_SETTINGS": str(self.settings_file),
             "HOME": str(home),
             "XDG_CACHE_HOME": str(home),

@@ -1,0 +1,128 @@
+"""Installations whose streams run on real services: where they stand, what feeds them, and that they come to an end."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import ThreadingHTTPServer
+from typing import Any
+from unittest import mock
+
+import httpx
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from killing import SLOWEST
+from stacks import KASBAH, ROOT, Stack
+from watching import Watch, ends
+from workers import Worker, until
+
+from local.elasticsearch import Elasticsearch
+from local.kafka import Kafka
+from local.service import Service
+from samples.feed import Feed
+from samples.serving import Api, ApiServer
+from samples.ticks import Ticks
+
+DRAINING = 240.0
+"""Seconds that everything may take to its end, once the sources stand still."""
+
+
+def feed(seed: int, keys: int, changed: int, fresh: int) -> Feed:
+    """One that began two days ago and is far from having caught up with the clock. Nobody turns 18 these days."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
+    return Feed(seed=seed, keys=keys, changed=changed, fresh=fresh, start=start, every=timedelta(seconds=1))
+
+
+@contextmanager
+def served(stack: Stack, name: str, api: Api, ticks: Ticks) -> Iterator[ApiServer]:
+    """The API, known to the stack's settings as the source `name` while it is served."""
+    with (
+        mock.patch.object(ThreadingHTTPServer, "handle_error"),  # it would print a stack trace where a client hangs up
+        ApiServer([api], rate=0, ticks=ticks) as server,
+    ):
+        stack.at(name, f"{server.url}/{api.path}")
+        yield server
+
+
+def on_services(stack: Stack, *services: Service) -> Stack:
+    """Tell the stack where the services are."""
+    for service in services:
+        stack.variables |= service.settings()  # type: ignore[attr-defined]  each has them
+    return stack
+
+
+def kasbah(stack: Stack, name: str, *arguments: str) -> Worker:
+    """`kasbah …` as a worker."""
+    return Worker(name, [str(KASBAH), *arguments], stack.environment, stack.folder)
+
+
+def without_topics(kafka: Kafka, *names: str) -> None:
+    """Nobody before has left anything under these names."""
+    admin = AdminClient({"bootstrap.servers": kafka.address})
+    there = [name for name in names if name in admin.list_topics(timeout=30).topics]
+    for done in admin.delete_topics(there).values() if there else ():
+        done.result(30)
+    until("the topics are gone", lambda: not {*names} & {*admin.list_topics(timeout=30).topics}, (), SLOWEST)
+
+
+def without_index(elasticsearch: Elasticsearch, alias: str) -> None:
+    """Nobody before has left an index or a template under this name."""
+    listed = httpx.get(f"{elasticsearch.address}/_cat/indices/{alias}*?format=json&h=index", timeout=30)
+    for found in listed.json():
+        httpx.delete(f"{elasticsearch.address}/{found['index']}", timeout=30).raise_for_status()
+    httpx.delete(f"{elasticsearch.address}/_index_template/{alias}", timeout=30)
+
+
+def read_to_its_end(watch: Watch, flow: str, brokers: str, topic: str, workers: Sequence[Worker]) -> None:
+    """Return once the flow has read all that the topic holds. Nobody may be producing to it any more."""
+    wanted = ends(brokers, topic)
+    until(f"{flow} has read {topic}", lambda: _reached(watch.positions(flow), wanted), workers, DRAINING)
+
+
+def _reached(positions: dict[str, int], wanted: dict[str, int]) -> bool:
+    return all(positions.get(part, 0) >= end for part, end in wanted.items())
+
+
+@dataclass
+class Stranger:
+    """Fills a topic as others do: records as they are, and now and then what is none. `sent` counts them by kind."""
+
+    brokers: str
+    topic: str
+    rows: Iterator[dict[str, Any]]
+    each: int = 50
+    sent: Counter[str] = field(default_factory=Counter)
+    _undelivered: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Idempotent, so that what it counts is what the topic holds even where the broker is killed meanwhile.
+        self._producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "log_level": 0})
+
+    def step(self) -> None:
+        """A few more."""
+        for _ in range(self.each):
+            record = next(self.rows)
+            self._send("record", str(record.get("id")).encode(), json.dumps(record).encode())
+        self._send("not_json", None, b'{"id": "P-1", "title": ')
+        self._send("not_an_object", b"P-2", b'["P-2"]')
+        self._send("tombstone", b"P-3", None)
+        self._producer.poll(0)
+
+    def finish(self) -> None:
+        """Return once the brokers have acknowledged everything. Raises AssertionError if they didn't take something."""
+        left = self._producer.flush(SLOWEST)
+        assert not left and not self._undelivered, (left, self._undelivered[:5])
+
+    def _send(self, kind: str, key: bytes | None, value: bytes | None) -> None:
+        self._producer.produce(self.topic, value, key, on_delivery=self._delivered)
+        self.sent[kind] += 1
+
+    def _delivered(self, error: object, _: object) -> None:
+        if error is not None:
+            self._undelivered.append(str(error))
+
+
+__all__ = ["ROOT", "Stranger", "feed", "kasbah", "on_services", "read_to_its_end", "served", "without_index",
+           "without_topics"]  # fmt: skip
