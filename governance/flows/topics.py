@@ -6,6 +6,9 @@ from typing import Protocol
 from governance.contracts.types import Topic
 from governance.model.message import Message
 
+LARGEST_MESSAGE = 8 << 20
+"""Bytes of a message's value. A topic of ours takes no larger one, and a record that would come to more is held."""
+
 
 class Publisher(Protocol):
     """Appends to topics. Raises StoreUnavailableError where the brokers are away."""
