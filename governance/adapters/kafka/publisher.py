@@ -50,11 +50,8 @@ class KafkaPublisher:
             raise SettingsError(
                 "the address of the brokers is not set: KASBAH_KAFKA__BROKERS or [kafka] in kasbah.toml"
             )
-        self._client: dict[str, Any] = dict(options or {}) | {
-            "bootstrap.servers": brokers,
-            "logger": _Silent(),
-            "error_cb": _nothing,
-        }
+        quiet = {"logger": _Silent(), "log_level": 0, "error_cb": _nothing}
+        self._client: dict[str, Any] = dict(options or {}) | quiet | {"bootstrap.servers": brokers}
         self._seconds = seconds
         self._producer: Producer | None = None
         self._failed: KafkaError | None = None
