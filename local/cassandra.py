@@ -106,6 +106,7 @@ class Cassandra(Service):
     """A running or stopped node. It asks for a password, as one that others can reach must."""
 
     name: ClassVar[str] = "cassandra"
+    setting: ClassVar[str] = "KASBAH_CASSANDRA__HOSTS"
     title: ClassVar[str] = "Apache Cassandra 5.0.9"
     roles: ClassVar[tuple[str, ...]] = ("native", "storage", "jmx")
 

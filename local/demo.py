@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psycopg
 
-from local.__main__ import STATE
 from local.postgres import Postgres
+from local.service import STATE
 
 FOLDER = (STATE / "demo").resolve()
 SEED = "7"

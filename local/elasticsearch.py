@@ -49,6 +49,7 @@ class Elasticsearch(Service):
     """
 
     name: ClassVar[str] = "elasticsearch"
+    setting: ClassVar[str] = "KASBAH_ELASTICSEARCH__ADDRESS"
     title: ClassVar[str] = f"Elasticsearch {_VERSION}"
     roles: ClassVar[tuple[str, ...]] = ("http", "transport")
     refuses_root: ClassVar[bool] = True

@@ -59,6 +59,7 @@ class Kafka(Service):
     """
 
     name: ClassVar[str] = "kafka"
+    setting: ClassVar[str] = "KASBAH_KAFKA__BROKERS"
     title: ClassVar[str] = "Apache Kafka 4.3.1"
     roles: ClassVar[tuple[str, ...]] = ("broker", "controller")
 

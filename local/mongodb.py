@@ -26,6 +26,7 @@ class MongoDB(Service):
     """A running or stopped server. `mongod` is looked for on PATH unless it is given; False takes the stand-in."""
 
     name: ClassVar[str] = "mongodb"
+    setting: ClassVar[str] = "KASBAH_MONGODB"
     title: ClassVar[str] = "MongoDB"
     roles: ClassVar[tuple[str, ...]] = ("mongodb",)
 

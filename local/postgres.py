@@ -38,6 +38,7 @@ class PostgresServer(Service):
     """
 
     name: ClassVar[str] = "postgres"
+    setting: ClassVar[str] = "KASBAH_CONTROL"
     title: ClassVar[str] = "PostgreSQL 18.6"
     roles: ClassVar[tuple[str, ...]] = ()
     refuses_root: ClassVar[bool] = True
@@ -70,7 +71,7 @@ class PostgresServer(Service):
         return f"postgresql://kasbah@/{database}?host={self.socket}"
 
     def settings(self) -> dict[str, str]:
-        return {f"KASBAH_{name.upper()}": self.dsn(name) for name in self.databases}
+        return {"KASBAH_CONTROL": self.dsn("control"), "KASBAH_WAREHOUSE": self.dsn("warehouse")}
 
     def launch(self) -> Launch:
         binaries = unprivileged.copied(_WHEEL) / "bin"

@@ -30,6 +30,7 @@ class S3(Service):
     """A running or stopped server. Whoever doesn't know its keys isn't let in."""
 
     name: ClassVar[str] = "s3"
+    setting: ClassVar[str] = "KASBAH_LAKE"
     title: ClassVar[str] = "SeaweedFS 4.48 (S3)"
     roles: ClassVar[tuple[str, ...]] = _ROLES
     # Its filer waits for a stream that never ends, one to itself. What was acknowledged is in the volumes.

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import signal
 from abc import ABC, abstractmethod
@@ -14,6 +15,8 @@ from typing import ClassVar, Self, TypeVar
 from local import supervise, unprivileged
 from local.supervise import GRACE_SECONDS, Child, Launch, Running, ServiceError
 
+STATE = Path(os.environ.get("KASBAH_STATE", ".state"))
+"""Where everything is kept that the local services and the demo make."""
 _S = TypeVar("_S", bound="Service")
 _OWNED: dict[Path, Child] = {}
 """The processes that end with this one, by their service's folder."""
@@ -33,6 +36,8 @@ class Service(ABC):
     """As people call it, with its version: Apache Kafka 4.3.1."""
     roles: ClassVar[tuple[str, ...]]
     """What its ports are for; the first is the one that clients are told."""
+    setting: ClassVar[str]
+    """The KASBAH_… variable that another one's address would be in."""
     refuses_root: ClassVar[bool] = False
     ready_seconds: ClassVar[float] = 90
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -62,6 +67,16 @@ class Service(ABC):
         """The KASBAH_… variables that lead to it."""
 
     @property
+    def product(self) -> str:
+        """What really runs, where that may be one thing or another."""
+        return self.title
+
+    @property
+    def known(self) -> bool:
+        """True once its address is certain."""
+        return not self.roles or (self.folder / "ports.json").exists()
+
+    @property
     def log(self) -> Path:
         """What it printed, of every start."""
         return self.folder / "log"
@@ -88,6 +103,13 @@ class Service(ABC):
     def running(self) -> Running | None:
         """The process that runs on this folder, if one does."""
         return Running.read(self.folder / "process.json")
+
+    def answers(self) -> bool:
+        """True if the real operation works now."""
+        try:
+            return self.ready()
+        except Exception:  # noqa: BLE001  (clients raise what they like)
+            return False
 
     def start(self, *, kept: bool = False) -> Self:
         """Start it and return once it answers; at once if it already runs on this folder.
