@@ -16,6 +16,7 @@ from rich.text import Text
 from governance.bootstrap import Services
 from governance.cli.terminal import console
 from governance.contracts.types import Dataset, Source
+from governance.contracts.words import STREAM_SINKS
 from governance.errors import UserError
 from governance.flows.findings import percent
 from governance.flows.ingest import Report
@@ -48,12 +49,14 @@ def ingest(
 
 
 def _chosen(dataset: Dataset, names: list[str]) -> tuple[Source, ...]:
-    batch = tuple(s for s in dataset.sources if s.format != "kafka")  # a raw topic is a stream's
-    known = {s.name: s for s in batch}
+    if set(STREAM_SINKS).issuperset(dataset.sinks):
+        goes = " and ".join(dataset.sinks)
+        raise UserError(f"{dataset.id} goes to {goes}: load it with `kasbah collect` and `kasbah stream`")
+    known = {s.name: s for s in dataset.batch_sources}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"{dataset.id} has no source {unknown[0]}; it has {', '.join(known)}")
-    return tuple(known[name] for name in names) if names else batch
+    return tuple(known[name] for name in names) if names else dataset.batch_sources
 
 
 @contextmanager

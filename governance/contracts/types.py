@@ -319,6 +319,11 @@ class Dataset:
         return next((topic for topic in self.topics if not topic.raw), None)
 
     @property
+    def batch_sources(self) -> tuple[Source, ...]:
+        """The sources that end, so that a load can read all of them; a raw topic goes on and on."""
+        return tuple(source for source in self.sources if source.format != "kafka")
+
+    @property
     def primary_key(self) -> tuple[Field, ...]:
         """The fields of the primary key, in order."""
         keyed = [f for f in self.fields if f.primary_key_position is not None]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from governance.cli.ingest import _chosen
 from governance.contracts.load import load_contract, load_folder, read_contracts
 from governance.contracts.types import Contract, Dataset, Line, Topic
 from governance.enforcement.plan import EnforcementPlan, TopicPlan, compile_plan
@@ -76,7 +75,7 @@ def test_a_raw_topic_is_read_as_a_source_too() -> None:
         ("", "N/A"),
     )
     assert plan_of("users.people").column("id").names_in("users_raw") == ("login.uuid",)
-    assert [s.name for s in _chosen(dataset, [])] == ["users_api"]
+    assert [s.name for s in dataset.batch_sources] == ["users_api"]
 
 
 def test_an_api_that_counts_its_pages_says_so() -> None:
