@@ -92,9 +92,11 @@ class Kafka(Service):
         return Launch([*program, "kafka.Kafka", self._properties], runtime.environment(), self.folder)
 
     def ready(self) -> bool:
-        """The broker lists its topics, which it does once the controller has let it in."""
+        """The broker lists its topics, which it does once the controller has let it in, and leads all of them."""
         admin = AdminClient({"bootstrap.servers": self.address, "socket.timeout.ms": 2000, "log_level": 0})
-        return bool(admin.list_topics(timeout=2).brokers)
+        listed = admin.list_topics(timeout=2)
+        led = all(partition.leader >= 0 for topic in listed.topics.values() for partition in topic.partitions.values())
+        return bool(listed.brokers) and led
 
     @property
     def _properties(self) -> Path:
