@@ -58,8 +58,9 @@ def _no_moment(record: Record, _: Product, __: Draws) -> None:
     record["updatedAt"] = None
 
 
-def _swapped(record: Record, made: Product, draws: Draws) -> None:
-    record["price"] = f"{(made.low + 1 + draws.below(900)) / 100:.2f} - {made.low / 100:.2f}"
+def _swapped(record: Record, made: Product, _: Draws) -> None:
+    """The highest price first."""
+    record["price"] = f"{made.high / 100:.2f} - {made.low / 100:.2f}"
 
 
 def _no_price(record: Record, _: Product, draws: Draws) -> None:
@@ -110,17 +111,17 @@ TRAITS: tuple[Trait[Product], ...] = (
     Trait("padded_title", 8, _padded),
     Trait("html_entities", 8, _entities),
     Trait("other_zone", 8, _zone),
+    Trait("swapped_range", 4, _swapped),
     Trait("unknown_column", 4, _unknown),
     Trait(ECHO, 12, _again),
     Trait("other_form", 3, _form, Outcome("type", "updated_at")),
     Trait("no_moment", 2, _no_moment, Outcome("required", "updated_at")),
     Trait("future", 2, _ahead, Outcome("ahead", "updated_at")),
-    Trait("swapped_range", 3, _swapped, Outcome("rule", detail="price_range")),
     Trait("price_in_words", 3, _no_price, Outcome("type", "price")),
     Trait("email_in_title", 2, _email, Outcome("finding", "title")),
     Trait("phone_in_title", 2, _phone, Outcome("finding", "title")),
-    Trait("negative_quantity", 3, _negative, Outcome("rule", detail="negative_quantity")),
+    Trait("negative_quantity", 3, _negative, Outcome("rule", "quantity", "negative_quantity")),
     Trait("quantity_in_words", 3, _in_words, Outcome("type", "quantity")),
     Trait("missing_id", 2, _no_id, Outcome("required", "id")),
-    Trait("unknown_category", 3, _category, Outcome("rule", detail="known_category")),
+    Trait("unknown_category", 3, _category, Outcome("rule", "category", "known_category")),
 )

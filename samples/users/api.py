@@ -1,8 +1,8 @@
 """The users API, as randomuser's: GET /api/?results=N&page=P&seed=S.
 
 It answers {"results": [records], "info": {seed, results, page, version}}; a page beyond the last has no records.
-Another seed has other people. Beyond randomuser's, each record says in `updated` when it last changed, and `updated_since`
-(ISO 8601, included) leaves out those that changed before. A page that is full stays as it is for ever.
+Another seed has other people. Beyond randomuser's, each record says in `updated` when it last changed, and
+`updated_since` (ISO 8601, included) leaves out those that changed before. A page that is full stays as it is for ever.
 """
 
 from dataclasses import replace

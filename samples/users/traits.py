@@ -119,10 +119,6 @@ def _ahead(record: Record, who: Person, _: Draws) -> None:
     record["updated"] = (moment_at(who.updated) + _YEARS).isoformat().replace("+00:00", "Z")
 
 
-def _no_moment(record: Record, _: Person, __: Draws) -> None:
-    del record["updated"]
-
-
 TRAITS: tuple[Trait[Person], ...] = (
     Trait("small_letters", 20, _small_letters),
     Trait("loud_email", 10, _loud_email),
@@ -136,15 +132,14 @@ TRAITS: tuple[Trait[Person], ...] = (
     Trait("no_birthday", 4, _no_birthday, AGE_UNKNOWN),
     Trait("impossible_birthday", 4, _no_day, AGE_UNKNOWN),
     Trait("birthday_out_of_reach", 2, _out_of_reach, AGE_UNKNOWN),
-    Trait("registered_long_ago", 2, _long_ago, Outcome("expired", "registered")),
+    Trait("registered_long_ago", 2, _long_ago, Outcome("expired", "registered_at")),
     Trait("no_uuid", 3, _no_uuid, Outcome("required", "id")),
-    Trait("registered_in_words", 3, _registered, Outcome("type", "registered")),
-    Trait("unknown_gender", 2, _gender, Outcome("rule", detail="known_gender")),
-    Trait("unknown_nation", 2, _nation, Outcome("rule", detail="known_nationality")),
-    Trait("email_as_user_name", 2, _email_for_name, Outcome("finding", "username")),
+    Trait("registered_in_words", 3, _registered, Outcome("type", "registered_at")),
+    Trait("unknown_gender", 2, _gender, Outcome("rule", "gender", "known_gender")),
+    Trait("unknown_nation", 2, _nation, Outcome("rule", "nationality", "known_nationality")),
+    Trait("email_as_user_name", 2, _email_for_name),
     Trait("phone_in_title", 2, _phone_in_title, Outcome("finding", "title")),
     Trait("phone_in_unknown_column", 2, _phone_in_unknown, Outcome("finding", "unknown column")),
     Trait("other_form", 2, _form, Outcome("type", "updated_at")),
     Trait("future", 2, _ahead, Outcome("ahead", "updated_at")),
-    Trait("no_moment", 2, _no_moment, Outcome("required", "updated_at")),
 )
