@@ -25,10 +25,10 @@ def age_in_years(born: pa.Array, today: date) -> pa.Array:
 
 
 def email_domain(address: pa.Array) -> pa.Array:
-    """What stands behind the last @, in lower case; null where that isn't two labels or more behind a local part: so
-    what else people write into the field, such as `@name`, doesn't become a domain.
+    """What stands behind the last @, in lower case; null where that isn't two labels or more behind a local part, in
+    which there may be a space: so what else people write into the field, such as `@name`, doesn't become a domain.
     """
-    found = pc.extract_regex(address, r"^[^\s]+@(?P<domain>[^@\s.]+(?:\.[^@\s.]+)+)$")
+    found = pc.extract_regex(address, r"^.*[^\s]@(?P<domain>[^@\s.]+(?:\.[^@\s.]+)+)$")
     return pc.utf8_lower(pc.struct_field(found, "domain"))
 
 
