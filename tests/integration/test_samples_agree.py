@@ -1,6 +1,6 @@
 """What the generators say must become of each row is what the contracts' enforcement makes of it, row by row."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import unescape
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pytest
 from desk import Desk
 
+from governance.adapters.kafka.raw_values import read_values
 from governance.adapters.presidio.scanner import PresidioScanner
 from governance.adapters.sources.json_batch import Gathering
 from governance.adapters.sources.json_values import decode, to_row
@@ -19,6 +21,7 @@ from governance.enforcement.apply import enforce
 from governance.enforcement.outcomes import Enforced
 from governance.enforcement.plan import compile_plan
 from governance.enforcement.reading import with_origin
+from samples import bad_messages
 from samples.feed import Feed, moment_at
 from samples.feed_truth import truth_of
 from samples.products import Product, ProductSource
@@ -39,15 +42,20 @@ def scanner() -> PresidioScanner:
 
 
 def _enforced(desk: Desk, scanner: PresidioScanner, path: str, source: str, rows: list[Row[Any]]) -> Enforced:
-    contract = load_contract(CONTRACTS / path)
-    plan = compile_plan(contract.datasets[0], contract)
     gathering = Gathering()
     for row in rows:
         gathering.row(to_row(decode(orjson.dumps(row.record).decode())))
     batch = gathering.batch("page")
+    return _judged(desk, scanner, path, source, batch.records, batch.positions)
+
+
+def _judged(
+    desk: Desk, scanner: PresidioScanner, path: str, source: str, records: pa.RecordBatch, positions: pa.Array
+) -> Enforced:
+    contract = load_contract(CONTRACTS / path)
+    plan = compile_plan(contract.datasets[0], contract)
     with desk.keyring.lease("test") as lease:
-        records = with_origin(batch.records, source, "page", batch.positions)
-        return enforce(records, plan, lease.keys, scanner, desk.clock)
+        return enforce(with_origin(records, source, "page", positions), plan, lease.keys, scanner, desk.clock)
 
 
 def _outcomes(enforced: Enforced) -> dict[int, Why]:
@@ -115,3 +123,15 @@ def test_an_admitted_listing_says_what_its_marketplace_means(desk: Desk, scanner
 
 def _cents(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount * 100)
+
+
+@pytest.mark.parametrize("make", bad_messages.ALL, ids=lambda make: str(make.__name__))
+def test_a_bad_message_takes_no_other_with_it(
+    desk: Desk, scanner: PresidioScanner, make: Callable[[], bad_messages.BadMessage]
+) -> None:
+    bad = make()
+    messages = [bad_messages.sound(1), bad, bad_messages.sound(2)]
+    found = read_values([(place, message.value) for place, message in enumerate(messages)])
+    enforced = _judged(desk, scanner, "store/products.odcs.yaml", "products_raw", found.records, found.positions)
+    outcomes = _outcomes(enforced) | {one.position: ("malformed", None, str(one.reason)) for one in found.malformed}
+    assert outcomes == {0: ADMITTED, 1: _expected(bad.outcome), 2: ADMITTED}
