@@ -20,26 +20,37 @@ from governance.adapters.control.runs import PostgresRuns
 from governance.adapters.control.scans import PostgresScans
 from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.gate import GreatExpectationsGate
+from governance.adapters.kafka.monitor import KafkaMonitor
+from governance.adapters.kafka.raw_values import read_values
+from governance.adapters.kafka.subscriber import KafkaSubscriber
 from governance.adapters.kms.choice import open_key_service
 from governance.adapters.lake import ParquetLake
 from governance.adapters.lake_cells import LakeCells
 from governance.adapters.settings import Settings, load_settings
 from governance.adapters.signing import load_signing_key
+from governance.adapters.sinks import open_sinks
 from governance.adapters.sources import open_source
 from governance.adapters.warehouse import PostgresWarehouse
 from governance.adapters.warehouse.cells import WarehouseCells
 from governance.audit.ledger import check_not_rolled_back
 from governance.contracts.load import Datasets, load_folder
-from governance.contracts.types import Dataset, Role, Source
+from governance.contracts.types import Dataset, Role, Source, Topic
 from governance.enforcement.plan import EnforcementPlan, compile_plan
 from governance.errors import SettingsError, UserError
+from governance.flows.consuming import Consuming
+from governance.flows.decoding import GovernedReader
 from governance.flows.enforcing import Enforcing
 from governance.flows.ingest import Ingest, Report
 from governance.flows.keyring import LeasedKeys
+from governance.flows.progress import Flow
+from governance.flows.raw import RawReader
 from governance.flows.replay import ReplayReader
 from governance.flows.review import Review
 from governance.flows.scan import StoredScan
 from governance.flows.source import SourceReader
+from governance.flows.standing import PartStanding, standings_of
+from governance.flows.stream import Stream, Watch
+from governance.flows.stream_replay import Replayed, StreamReplay
 from governance.model.clock import Clock, system_clock
 from governance.pii.scanner import Scanner
 from governance.protection.epochs import Epochs
@@ -235,6 +246,65 @@ class Services:
             ledger=self.ledger,
             actor=self.settings.actor,
         )
+
+    def consuming(self, dataset: Dataset, topic: Topic, flow: Flow = Flow.STREAM) -> Consuming:
+        """What batches of one of a dataset's topics need on their way into its sinks."""
+        plan = self.plan(dataset)
+        reader: GovernedReader | RawReader
+        if topic.raw:
+            threads = self.settings.threads
+            reader = RawReader(plan, topic.name, read_values, self.scanner, self.clock, threads)
+        else:
+            reader = GovernedReader(plan, self.message_keys, self.subjects.alive, self.clock)
+        return Consuming(
+            plan=plan,
+            source=topic.name,
+            topic=topic.topic,
+            reader=reader,
+            sink=open_sinks(self.settings, plan, self.clock),
+            progress=self.progress,
+            keyring=self.keyring,
+            clock=self.clock,
+            flow=flow,
+        )
+
+    def stream(self, dataset: Dataset, topic: Topic, watch: Watch, batch_rows: int) -> Stream:
+        """The consumer of one of a dataset's topics. Members of one group share its partitions."""
+        group = f"kasbah-stream-{dataset.id.replace('/', '.')}-{topic.name}"
+
+        def member() -> KafkaSubscriber:
+            return KafkaSubscriber(self._brokers(topic), group, self._kafka_options())
+
+        return Stream(self.consuming(dataset, topic), member, watch, batch_rows)
+
+    def replay_stream(self, dataset: Dataset, selection: Selection) -> Replayed:
+        """Send held rows of a dataset's topics again."""
+        flow = Flow.SPARK if "cassandra" in dataset.sinks else Flow.STREAM
+        total = Replayed()
+        for topic in dataset.topics:
+            if selection.source not in (None, topic.name):
+                continue
+            work = self.consuming(dataset, topic, flow)
+            reader = GovernedReader(work.plan, self.message_keys, self.subjects.alive, self.clock)
+            replay = StreamReplay(work, reader, self.quarantine, self.keyring.for_reading)
+            total += replay.run(replace(selection, source=topic.name))
+        return total
+
+    def standings(self, dataset: Dataset, flow: Flow = Flow.STREAM) -> tuple[PartStanding, ...]:
+        """How far each partition of a dataset's topics was read, and how much is left."""
+        return standings_of(dataset, flow, self.progress, self.monitor, self.clock)
+
+    @cached_property
+    def monitor(self) -> KafkaMonitor:
+        """What there is in topics."""
+        return KafkaMonitor(self._brokers(None), self._kafka_options())
+
+    def _brokers(self, topic: Topic | None) -> str:
+        """Those of the settings, or else of the contract."""
+        return self.settings.kafka.brokers or (topic.host if topic else "")
+
+    def _kafka_options(self) -> dict[str, str]:
+        return {name: secret.get_secret_value() for name, secret in self.settings.kafka.options.items()}
 
     def open_source(self, source: Source) -> SourceReader:
         """The reader of a source, at the address of the settings or else of the contract."""

@@ -6,7 +6,7 @@ import sys
 import structlog
 import typer
 
-from governance.cli import audit, contract, ingest, keys, quarantine, scan
+from governance.cli import audit, contract, ingest, keys, quarantine, scan, stream
 from governance.errors import KasbahError, TransientError, UserError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("ingest")(ingest.ingest)
 app.command("scan")(scan.scan)
+app.add_typer(stream.app, name="stream")
 
 USER, INTERNAL, TRANSIENT, INTERRUPTED = 1, 70, 75, 130
 """Exit codes: what you can mend, what is wrong with us, what may work later (sysexits.h), Ctrl-C."""

@@ -13,6 +13,7 @@ from governance.bootstrap import Services
 from governance.cli.ingest import show as show_report
 from governance.cli.terminal import console
 from governance.errors import UserError
+from governance.flows.stream_replay import Replayed
 from governance.quarantine.store import HeldRow, Place, Purged, QuarantineStore, Selection
 
 app = typer.Typer(no_args_is_help=True, help="See, open, replay and purge the rows that a gate held back.")
@@ -67,10 +68,16 @@ def show_command(
 def replay_command(
     dataset: Dataset, reason: Reason = None, field: FieldId = None, source: SourceName = None, as_json: AsJson = False
 ) -> None:
-    """Enforce held rows again under today's contract; what is admitted goes through gate and publication."""
+    """Enforce held rows again under today's contract; what is admitted goes through gate and publication, and of a
+    stream straight into its store.
+    """
     with Services.open() as services:
         found = services.contracts.find(dataset)[1]
-        report = services.replay(found, Selection(found.id, reason, field, source))
+        chosen = Selection(found.id, reason, field, source)
+        if services.plan(found).is_stream:
+            _show_replayed(services.replay_stream(found, chosen), as_json)
+            return
+        report = services.replay(found, chosen)
     if as_json:
         typer.echo(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -107,6 +114,16 @@ def purge_command(
 def printable(text: str) -> str:
     r"""The text with everything that a terminal could obey, such as an escape sequence, written as `\x…` or `\u…`."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _show_replayed(done: Replayed, as_json: bool) -> None:
+    if as_json:
+        _print_json(done)
+        return
+    typer.echo(
+        f"sent {done.rows:,} held row(s) again: {done.admitted:,} admitted, {sum(done.quarantined.values()):,} held "
+        f"again, {sum(done.refused.values()):,} refused, {done.passed_over:,} left where they are"
+    )
 
 
 def _id(services: Services, dataset: str | None) -> str | None:

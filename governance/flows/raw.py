@@ -57,7 +57,10 @@ class RawReader:
 
     def read(self, part: str, values: Sequence[tuple[int, bytes | None]], lease: Lease) -> RawJudged:
         """What each value is, with its offset, of one part. Raises what `enforce` raises."""
-        found = self.read_values(values)
+        return self.judge(part, self.read_values(values), lease)
+
+    def judge(self, part: str, found: RawRecords, lease: Lease) -> RawJudged:
+        """What each record is. Raises what `enforce` raises."""
         batch = with_origin(found.records, self.source, part, found.positions)
         enforced = self.enforce(batch, self.plan, lease.keys, self.scanner, self.clock, threads=self.threads)
         admitted = enforced.admitted

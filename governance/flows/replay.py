@@ -49,7 +49,7 @@ class ReplayReader:
         records = [orjson.loads(body) for body in opened.bodies if body is not None]
         kept = rows.filter(pa.array(there))
         yield SourceBatch(
-            records=_columns(records),
+            records=columns_of(records),
             positions=kept.column("position"),
             part=kept.column("part")[0].as_py(),
             records_read=kept.num_rows,
@@ -62,7 +62,8 @@ class ReplayReader:
         return sum(count.rows for count in self.store.counts(self.selection))
 
 
-def _columns(records: list[dict[str, str]]) -> pa.RecordBatch:
+def columns_of(records: list[dict[str, str]]) -> pa.RecordBatch:
+    """Records of texts, column by column."""
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = [pa.array([record.get(name) for record in records], pa.string()) for name in names]
     return pa.RecordBatch.from_arrays(columns, names=names)
