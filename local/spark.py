@@ -53,13 +53,19 @@ def environment_for(app: str, scratch: Path, *, cores: int = 2, memory: str = "1
     settings = {
         "spark.ui.enabled": str(ui).lower(),
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "WARN",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(temporary),
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={temporary}",
+        "spark.driver.extraJavaOptions": shlex.join(
+            [
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",  # half the time until the first batch
+                f"-Djava.io.tmpdir={temporary}",
+                f"-Dlog4j2.configurationFile={(APPS / app / 'log4j2.properties').as_uri()}",
+            ]
+        ),
     }
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return kept | {

@@ -6,9 +6,11 @@ counted. What comes back are counts. So nothing is shuffled, and no record rests
 """
 
 import argparse
+import re
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -17,13 +19,21 @@ from kafka_options import kafka_options
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
+from resuming import starting_offsets
 from transform import COLUMNS, REPORT_DDL
 
-from governance.adapters.settings import load_settings
+from governance.adapters.kafka.ends import topic_ends
+from governance.bootstrap import Services
+from governance.errors import KasbahError, TransientError, UserError
+from governance.flows.consuming import Consuming
 
 DATASET = "users.people/person"
 _LONGEST_BATCH = 60.0
 """Seconds that a stop waits for the batch under way; then it is left to be done again."""
+_EVERY = "250 milliseconds"
+"""How often Spark looks for what is new, at most."""
+USER, INTERNAL, TRANSIENT = 1, 70, 75
+"""Exit codes, as the command line's: what you can mend, what is wrong with us, what may work later."""
 
 log = structlog.get_logger("users_stream")
 
@@ -33,10 +43,11 @@ class StoppedError(Exception):
 
 
 class Batches:
-    """What is done with each micro-batch, on the driver."""
+    """What is done with each micro-batch, on the driver. `refresh` brings the aggregates up to date."""
 
-    def __init__(self, *, raw: bool) -> None:
+    def __init__(self, *, raw: bool, refresh: Callable[[], None]) -> None:
         self._deal = partial(worker.deal, dataset=DATASET, raw=raw)
+        self._refresh = refresh
         self._one = threading.Lock()
         self._stopped = threading.Event()
 
@@ -46,8 +57,10 @@ class Batches:
             if self._stopped.is_set():
                 raise StoppedError
             told = batch.mapInArrow(self._deal, REPORT_DDL).toArrow()
-            sums = {name: sum(told.column(name).to_pylist()) for name in told.schema.names[2:]}
-            log.info("batch", number=number, **sums)
+            if told.num_rows:
+                self._refresh()
+                sums = {name: sum(told.column(name).to_pylist()) for name in told.schema.names[2:]}
+                log.info("batch", number=number, **sums)
 
     @property
     def stopped(self) -> bool:
@@ -67,17 +80,22 @@ class Batches:
 def main() -> int:
     """Run until told to stop (SIGTERM, SIGINT) or, with --once, until what there is has been read."""
     options = _options()
-    batches = Batches(raw=options.topic == "raw")
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: batches.stop())
-    settings = load_settings()
-    secrets = {name: secret.get_secret_value() for name, secret in settings.kafka.options.items()}
-    kafka = kafka_options(settings.kafka.brokers, secrets)
-    spark = _session()
+    raw = options.topic == "raw"
     try:
-        return _wait(_start(spark, batches, options, kafka), batches)
-    finally:
-        spark.stop()
+        with Services.open() as services:
+            work = worker.consuming_of(services, DATASET, raw=raw)
+            worker.patiently(work.sink.prepare)
+            batches = Batches(raw=raw, refresh=lambda: None)
+            spark = session()
+            for one in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(one, lambda *_: batches.stop())
+            try:
+                return _wait(start(spark, services, work, batches, options), batches)
+            finally:
+                spark.stop()
+    except KasbahError as error:
+        log.error("ended", why=str(error))  # noqa: TRY400  one sentence, never a stack trace
+        return TRANSIENT if isinstance(error, TransientError) else USER
 
 
 def _options() -> argparse.Namespace:
@@ -89,7 +107,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _session() -> SparkSession:
+def session() -> SparkSession:
     """What holds whoever starts it: what Spark writes to disk is encrypted, and a batch for Python has an end."""
     return (
         SparkSession.builder.appName("users_stream")
@@ -101,16 +119,34 @@ def _session() -> SparkSession:
     )
 
 
-def _start(spark: SparkSession, batches: Batches, options: argparse.Namespace, kafka: dict[str, str]) -> StreamingQuery:
-    topic = "users" if options.topic == "governed" else "users_raw"
-    source = spark.readStream.format("kafka").options(**kafka)
-    source = source.option("subscribe", topic).option("includeHeaders", "true").option("startingOffsets", "earliest")
+def start(
+    spark: SparkSession, services: Services, work: Consuming, batches: Batches, options: argparse.Namespace
+) -> StreamingQuery:
+    """Begin to read. The control database decides where, the checkpoint only spares looking."""
+    kafka = services.settings.kafka
+    secrets = {name: secret.get_secret_value() for name, secret in kafka.options.items()}
+    positions = worker.patiently(lambda: _positions(work, kafka.brokers, secrets))
+    source = spark.readStream.format("kafka").options(**kafka_options(kafka.brokers, secrets))
+    source = source.option("subscribe", work.topic).option("includeHeaders", "true")
+    source = source.option("startingOffsets", starting_offsets(spark, options.checkpoint, work.topic, positions))
     records = source.option("maxOffsetsPerTrigger", options.records).load().selectExpr(*COLUMNS)
     writer = records.writeStream.queryName("users_stream").foreachBatch(batches.take)
     writer = writer.option("checkpointLocation", options.checkpoint)
-    return writer.trigger(
-        **({"availableNow": True} if options.once else {"processingTime": "500 milliseconds"})
-    ).start()
+    return (writer.trigger(availableNow=True) if options.once else writer.trigger(processingTime=_EVERY)).start()
+
+
+def _positions(work: Consuming, brokers: str, options: dict[str, str]) -> dict[int, int]:
+    """Where each partition of the topic stands. Raises UserError where one ends before it."""
+    found = {}
+    for partition, (first, end) in topic_ends(brokers, options, work.topic).items():
+        position = work.progress.standing(work.place(partition)).position
+        if position > end:
+            raise UserError(
+                f"{work.part(partition)} ends at {end}, before the position {position} that was read: it isn't the "
+                "topic it was. Give the contract's topic another name, or restore it"
+            )
+        found[partition] = max(position, first)
+    return found
 
 
 def _wait(query: StreamingQuery, batches: Batches) -> int:
@@ -123,9 +159,15 @@ def _wait(query: StreamingQuery, batches: Batches) -> int:
                 break
     except StreamingQueryException as error:
         if not batches.stopped:
-            log.error("failed", why=type(error).__name__)  # noqa: TRY400  no stack trace
-            return 1
+            log.error("ended", why=_cause(str(error)))  # noqa: TRY400  one sentence, never a stack trace
+            return INTERNAL
     return 0
+
+
+def _cause(told: str) -> str:
+    """The one sentence of ours in what Spark tells of a failure; else what it calls the failure."""
+    ours = re.findall(r"^(?:governance\.[\w.]+|worker)\.(\w+Error: .*)$", told, re.MULTILINE)
+    return ours[-1] if ours else told.split("]", maxsplit=1)[0].lstrip("[")
 
 
 if __name__ == "__main__":
