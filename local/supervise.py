@@ -280,7 +280,9 @@ def _turn_over(log: Path) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """The last error in the log, which often is the reason."""
+    """The last error in the log, which often is the reason; else its last line."""
     lines = log.read_bytes()[-20_000:].decode(errors="replace").splitlines() if log.exists() else []
-    telling = [line.strip() for line in lines if "rror" in line or "xception" in line or "FATAL" in line]
-    return f": {telling[-1][:300]}" if telling else ""
+    written = [line.strip() for line in lines if line.strip()]
+    telling = [line for line in written if "rror" in line or "xception" in line or "FATAL" in line]
+    last = (telling or written)[-1:]
+    return f": {last[0][:300]}" if last else ""
