@@ -1,0 +1,49 @@
+"""A dataset's people in MongoDB: what is counted of each, and the numbers."""
+
+from collections.abc import Sequence
+
+from governance.adapters.mongodb.aggregates import Aggregates
+from governance.adapters.mongodb.server import Server
+from governance.adapters.mongodb.state import State
+from governance.enforcement.plan import EnforcementPlan
+from governance.flows.aggregates import SMALLEST, Aggregate, check
+from governance.flows.documents import Codes, Documents
+from governance.model.clock import Clock, system_clock
+
+
+class MongoSink:
+    """`DocumentSink` that keeps aggregates. Once `write` has returned, they count what it wrote."""
+
+    def __init__(
+        self,
+        server: Server,
+        plan: EnforcementPlan,
+        aggregates: Sequence[Aggregate],
+        clock: Clock = system_clock,
+        smallest: int = SMALLEST,
+    ) -> None:
+        """Raises SettingsError for an aggregate of what can't be counted."""
+        self._server, self._plan = server, plan
+        self.state = State(server, plan, check(aggregates, plan), clock)
+        self.aggregates = Aggregates(server, plan, aggregates, self.state, clock, smallest)
+
+    @property
+    def name(self) -> str:
+        """See `DocumentSink.name`."""
+        return f"MongoDB database {self._plan.system}, collections {self._plan.table}_*"
+
+    def prepare(self) -> None:
+        """See `DocumentSink.prepare`. What a crash left to be counted is counted, and everything else again too."""
+        self.state.prepare()
+        self.aggregates.settle()
+        self.aggregates.rebuild()
+
+    def write(self, documents: Documents) -> Codes:
+        """See `DocumentSink.write`."""
+        taken = self.state.write(documents)
+        self.aggregates.settle()
+        return taken
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._server.close()
