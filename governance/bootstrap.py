@@ -1,13 +1,16 @@
 """The composition root: settings -> adapters -> services. Everything is made when it is first asked for."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
+from threading import Event
 
 import sqlalchemy as sa
 
 from governance.adapters.anchor_file import FileAnchor
+from governance.adapters.control.collected import PostgresCollected
 from governance.adapters.control.database import check_revision, connect
 from governance.adapters.control.day_keys import PostgresDayKeys
 from governance.adapters.control.epochs import PostgresEpochs
@@ -21,6 +24,7 @@ from governance.adapters.control.scans import PostgresScans
 from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.gate import GreatExpectationsGate
 from governance.adapters.kafka.monitor import KafkaMonitor
+from governance.adapters.kafka.publisher import KafkaPublisher
 from governance.adapters.kafka.raw_values import read_values
 from governance.adapters.kafka.subscriber import KafkaSubscriber
 from governance.adapters.kms.choice import open_key_service
@@ -30,6 +34,8 @@ from governance.adapters.settings import Settings, load_settings
 from governance.adapters.signing import load_signing_key
 from governance.adapters.sinks import open_sinks
 from governance.adapters.sources import open_source
+from governance.adapters.sources.polling import open_polling
+from governance.adapters.sources.retrying import Patience as ApiPatience
 from governance.adapters.warehouse import PostgresWarehouse
 from governance.adapters.warehouse.cells import WarehouseCells
 from governance.audit.ledger import check_not_rolled_back
@@ -37,11 +43,14 @@ from governance.contracts.load import Datasets, load_folder
 from governance.contracts.types import Dataset, Role, Source, Topic
 from governance.enforcement.plan import EnforcementPlan, compile_plan
 from governance.errors import SettingsError, UserError
+from governance.flows.collect import Collect, CollectWatch
+from governance.flows.collecting import Collecting
 from governance.flows.consuming import Consuming
 from governance.flows.decoding import GovernedReader
 from governance.flows.enforcing import Enforcing
 from governance.flows.ingest import Ingest, Report
 from governance.flows.keyring import LeasedKeys
+from governance.flows.polling import until_stopped
 from governance.flows.progress import Flow
 from governance.flows.raw import RawReader
 from governance.flows.replay import ReplayReader
@@ -276,6 +285,42 @@ class Services:
             return KafkaSubscriber(self._brokers(topic), group, self._kafka_options())
 
         return Stream(self.consuming(dataset, topic), member, watch, batch_rows)
+
+    @cached_property
+    def collected(self) -> PostgresCollected:
+        """What collectors have met, beside how far they have come."""
+        return PostgresCollected(self.control, self.progress)
+
+    def publisher(self, topic: Topic) -> KafkaPublisher:
+        """What appends to a topic."""
+        return KafkaPublisher(self._brokers(topic), self._kafka_options())
+
+    @contextmanager
+    def collect(
+        self, dataset: Dataset, sources: Sequence[Source], watch: CollectWatch, stop: Event, every: float
+    ) -> Iterator[Collect]:
+        """The collector of a dataset, from these of its sources."""
+        plan, topic = self.plan(dataset), dataset.governed_topic
+        if topic is None or plan.topic is None:
+            raise UserError(f"{dataset.id} has no governed topic: declare a server of type kafka that isn't raw")
+        topic = replace(topic, retention=plan.topic.retention)
+        places = {s.name: self.settings.sources.get(s.name, s.location) for s in sources}
+        patience = ApiPatience(sleep=until_stopped(stop))
+        with ExitStack() as held:
+            polled = [held.enter_context(closing(open_polling(s, places[s.name], patience=patience))) for s in sources]
+            work = Collecting(
+                plan=plan,
+                topic=topic,
+                overlap=timedelta(hours=dataset.overlap_hours),
+                store=self.collected,
+                publisher=held.enter_context(closing(self.publisher(topic))),
+                keyring=self.keyring,
+                message_keys=self.message_keys,
+                scanner=self.scanner,
+                clock=self.clock,
+                threads=self.settings.threads,
+            )
+            yield Collect(work, polled, topic.partitions, watch, self.ledger, self.settings.actor, every)
 
     def replay_stream(self, dataset: Dataset, selection: Selection) -> Replayed:
         """Send held rows of a dataset's topics again."""

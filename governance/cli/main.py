@@ -6,7 +6,7 @@ import sys
 import structlog
 import typer
 
-from governance.cli import audit, contract, ingest, keys, quarantine, scan, stream
+from governance.cli import audit, collect, contract, ingest, keys, quarantine, scan, stream
 from governance.errors import KasbahError, TransientError, UserError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("ingest")(ingest.ingest)
+app.command("collect")(collect.collect)
 app.command("scan")(scan.scan)
 app.add_typer(stream.app, name="stream")
 

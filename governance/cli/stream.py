@@ -1,13 +1,10 @@
 """`kasbah stream DATASET`: a dataset's topics into its stores; `kasbah stream status`: how far they have come."""
 
-import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from threading import Event
-from types import FrameType
 from typing import Annotated, Any
 
 import orjson
@@ -19,6 +16,7 @@ from typer.core import TyperGroup
 
 from governance.adapters.metrics import StreamWatch, outcomes, serving
 from governance.bootstrap import Services
+from governance.cli.stopping import told_to_stop
 from governance.cli.terminal import console
 from governance.contracts.types import Dataset, Topic
 from governance.errors import UserError
@@ -72,7 +70,7 @@ def run_command(
             typer.echo(
                 f"/metrics and /healthz: http://{host}:{held.enter_context(serving(watch, host, port))}", err=True
             )
-        stop = held.enter_context(_told_to_stop())
+        stop = held.enter_context(told_to_stop())
         streams = [services.stream(found, topic, watch, batch_size) for topic in topics]
         with ThreadPoolExecutor(len(streams), "kasbah-stream") as pool:
             running = [pool.submit(_run, stream, stop, once) for stream in streams]
@@ -130,25 +128,6 @@ def _chosen(dataset: Dataset, names: list[str]) -> tuple[Topic, ...]:
     if unknown:
         raise UserError(f"{dataset.id} has no topic server {unknown[0]}; it has {', '.join(known)}")
     return tuple(known[name] for name in names) if names else dataset.topics
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[Event]:
-    """Set by SIGTERM or Ctrl-C; a second one ends at once."""
-    stop = Event()
-
-    def told(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _streamed(services: Services, name: str | None) -> list[Dataset]:

@@ -60,15 +60,27 @@ class PostgresProgress:
     ) -> None:
         """See `ProgressStore.advance`."""
         with writing(self._engine) as connection:
-            row = self._locked(connection, place)
-            if row.position != before:
-                raise MovedOnError(
-                    f"{place.dataset}: {place.part} of {place.source} stands at {row.position}, not at {before}: "
-                    "another process has read on, and what this one just did counts for nothing"
-                )
-            if quarantined is not None:
-                self._hold(connection, place, before, quarantined, contract_version)
-            self._move(connection, place, after.position, after.state, _counts(row) + after.counts)
+            self.advance_within(connection, place, before, after, quarantined, contract_version)
+
+    def advance_within(
+        self,
+        connection: sa.Connection,
+        place: Place,
+        before: int,
+        after: Standing,
+        quarantined: pa.RecordBatch | None = None,
+        contract_version: str = "",
+    ) -> None:
+        """`advance` in a transaction that is under way."""
+        row = self._locked(connection, place)
+        if row.position != before:
+            raise MovedOnError(
+                f"{place.dataset}: {place.part} of {place.source} stands at {row.position}, not at {before}: "
+                "another process has read on, and what this one just did counts for nothing"
+            )
+        if quarantined is not None:
+            self._hold(connection, place, before, quarantined, contract_version)
+        self._move(connection, place, after.position, after.state, _counts(row) + after.counts)
 
     def settle(
         self,

@@ -1,0 +1,83 @@
+"""What collectors have met and may be given again, in PostgreSQL (`flows.met_again.CollectStore`).
+
+A digest is kept for as long as its record may come again, and no longer; nobody without the index key can tell what it
+is of.
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from governance.adapters.control.bulk import writing
+from governance.adapters.control.database import metadata
+from governance.adapters.control.progress import PostgresProgress
+from governance.flows.met_again import Memory, Met
+from governance.flows.progress import Place, Standing
+
+collected = sa.Table(
+    "collected",
+    metadata,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("poll", sa.BigInteger, nullable=False),
+    sa.Column("page", sa.Text, nullable=False),
+)
+
+
+class PostgresCollected:
+    """Standings and memory on the control database."""
+
+    def __init__(self, engine: sa.Engine, progress: PostgresProgress) -> None:
+        self._engine = engine
+        self._progress = progress
+
+    def standing(self, place: Place) -> Standing:
+        """See `CollectStore.standing`."""
+        return self._progress.standing(place)
+
+    def met(self, place: Place, digests: Sequence[bytes]) -> list[Met]:
+        """See `CollectStore.met`."""
+        if not digests:
+            return []
+        wanted = sa.func.unnest(sa.bindparam("digests", list({*digests}), sa.ARRAY(sa.LargeBinary)))
+        statement = sa.select(collected).where(*_of(place), collected.c.digest.in_(sa.select(wanted)))
+        with writing(self._engine) as connection:
+            rows = connection.execute(statement).all()
+        return [Met(row.digest, row.number, row.poll, row.page) for row in rows]
+
+    def advance(
+        self,
+        place: Place,
+        before: int,
+        after: Standing,
+        memory: Memory,
+        quarantined: pa.RecordBatch | None = None,
+        contract_version: str = "",
+    ) -> None:
+        """See `CollectStore.advance`."""
+        with writing(self._engine) as connection:
+            self._progress.advance_within(connection, place, before, after, quarantined, contract_version)
+            if memory.unchanged:
+                still = sa.update(collected).where(*_of(place), collected.c.page.in_(list(memory.unchanged)))
+                connection.execute(still.values(poll=memory.poll))
+            if memory.met:
+                rows = [
+                    {"dataset": place.dataset, "source": place.source, "digest": one.digest, "number": one.number}
+                    | {"poll": one.poll, "page": one.page}
+                    for one in memory.met
+                ]
+                add = insert(collected)
+                again = {"poll": add.excluded.poll, "page": add.excluded.page}
+                key = [column.name for column in collected.primary_key]
+                connection.execute(add.on_conflict_do_update(index_elements=key, set_=again), rows)
+            if memory.forget_before is not None:
+                gone = sa.delete(collected).where(*_of(place), collected.c.poll < memory.forget_before)
+                connection.execute(gone)
+
+
+def _of(place: Place) -> tuple[sa.ColumnElement[bool], ...]:
+    return (collected.c.dataset == place.dataset, collected.c.source == place.source)
