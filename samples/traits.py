@@ -17,6 +17,8 @@ REFUSED = frozenset({"underage", "age_unknown", "expired"})
 """The reasons of which only a count is left. All others hold a row in quarantine."""
 ECHO = "echo"
 """The trait of a row that gives an earlier one again, word for word."""
+_APART = 37
+"""How many rows at least lie between a row and its echo: often they are on different pages."""
 _STRIDE = 7919
 """A prime: stepping by it, rows that meet the same thing stand apart."""
 
@@ -69,7 +71,6 @@ class Pattern(Generic[F]):
 
     def original(self, serial: int) -> int:
         """The row that an echo gives again: the nearest at least 37 rows before that nothing befalls, else itself."""
-        earlier = serial - 37
-        while earlier >= 0 and self.of(earlier) is not None:
-            earlier -= 1
-        return earlier if earlier >= 0 else serial
+        latest = serial - _APART
+        earlier = range(latest, max(latest - self._cycle, -1), -1)
+        return next((place for place in earlier if self.of(place) is None), serial)
