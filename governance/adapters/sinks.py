@@ -1,10 +1,12 @@
 """The stores that a stream fills, by the words of a contract's `sinks`."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from governance.adapters.settings import Settings
 from governance.enforcement.plan import EnforcementPlan
 from governance.errors import UserError
+from governance.flows.aggregates import Aggregate
 from governance.flows.documents import DocumentSink
 from governance.flows.every_sink import EverySink
 from governance.model.clock import Clock
@@ -15,6 +17,7 @@ def open_sinks(settings: Settings, plan: EnforcementPlan, clock: Clock) -> Docum
     makers: dict[str, Callable[[], DocumentSink]] = {
         "elasticsearch": lambda: _elasticsearch(settings, plan),
         "cassandra": lambda: _cassandra(settings, plan, clock),
+        "mongodb": lambda: _mongodb(settings, plan, clock),
     }
     sinks = [makers[name]() for name in plan.sinks if name in makers]
     if not sinks:
@@ -32,3 +35,10 @@ def _cassandra(settings: Settings, plan: EnforcementPlan, clock: Clock) -> Docum
     from governance.adapters.cassandra import CassandraSink, Server
 
     return CassandraSink(Server(settings.cassandra), plan, clock)
+
+
+def _mongodb(settings: Settings, plan: EnforcementPlan, clock: Clock) -> DocumentSink:
+    from governance.adapters.mongodb import MongoSink, Server
+
+    aggregates = [Aggregate(**asdict(one)) for one in plan.aggregates]
+    return MongoSink(Server(settings.mongodb.get_secret_value()), plan, aggregates, clock, plan.smallest_group)

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Iterator
 
+from governance.contracts.aggregates import aggregate_refusals
 from governance.contracts.check_fields import field_refusals
 from governance.contracts.check_origins import origin_refusals
 from governance.contracts.check_rules import rule_refusals
@@ -29,6 +30,7 @@ _REFUSALS = (
     origin_refusals,
     rule_refusals,
     stream_refusals,
+    aggregate_refusals,
 )
 
 

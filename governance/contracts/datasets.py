@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from governance.contracts.aggregates import read_aggregates
 from governance.contracts.fields import read_field
 from governance.contracts.node import Node, custom_properties
 from governance.contracts.periods import UNITS, period
@@ -59,6 +60,7 @@ def read_dataset(node: Node, contract: str, feeds: Feeds, agreements: dict[str, 
         description=node.get("description") or "",
         topics=feeds.topics,
         scanning=read_scanning(given.get("scanning")),
+        aggregates=read_aggregates(given.get("aggregates")),
         lines=lines | {term: line for term, (_, line) in agreements.items()},
     )
 

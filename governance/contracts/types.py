@@ -274,6 +274,20 @@ class Scanning:
 
 
 @dataclass(frozen=True)
+class Aggregate:
+    """People counted by the fields `by` (all of them together where it is empty), with the mean of a field, to `digits`
+    places. `width` is for a histogram: how many whole numbers of the one field in `by` are a group.
+    """
+
+    name: str
+    where: Line
+    by: tuple[str, ...] = ()
+    mean: str | None = None
+    width: int | None = None
+    digits: int = 1
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One schema object of a contract. `id` is `<contract id>/<schema id>`; `name` the table's.
 
@@ -304,6 +318,7 @@ class Dataset:
     description: str = ""
     topics: tuple[Topic, ...] = ()
     scanning: Scanning = field(default_factory=Scanning)
+    aggregates: tuple[Aggregate, ...] = ()
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def field(self, field_id: str) -> Field:

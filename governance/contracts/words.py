@@ -30,8 +30,11 @@ DATASET_TERMS = (
     "quarantineRetentionDays",
     "sinks",
     "scanning",
+    "aggregates",
 )
 """Custom properties of a dataset."""
+
+AGGREGATE_TERMS = ("name", "by", "mean", "width", "digits")
 
 SERVER_TERMS = (
     "dataset",

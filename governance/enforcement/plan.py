@@ -143,6 +143,17 @@ class TopicPlan:
 
 
 @dataclass(frozen=True)
+class AggregatePlan:
+    """What is counted of people, by columns (`contracts.types.Aggregate`)."""
+
+    name: str
+    by: tuple[str, ...]
+    mean: str | None
+    width: int | None
+    digits: int
+
+
+@dataclass(frozen=True)
 class EnforcementPlan:
     """Everything enforcement needs, and nothing else.
 
@@ -179,6 +190,8 @@ class EnforcementPlan:
     identity: tuple[str, ...] = ()
     oldest_days: int | None = None
     skew_seconds: int | None = None
+    aggregates: tuple[AggregatePlan, ...] = ()
+    smallest_group: int = 5
 
     def column(self, field_id: str) -> ColumnPlan:
         """The plan of one field."""
@@ -269,6 +282,8 @@ def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
         identity=_identity(dataset),
         oldest_days=_oldest_days(dataset) if _is_stream(dataset.sinks) else None,
         skew_seconds=SKEW_SECONDS if _is_stream(dataset.sinks) else None,
+        aggregates=_aggregates(dataset),
+        smallest_group=dataset.smallest_group,
     )
 
 
@@ -283,6 +298,14 @@ def _topic(dataset: Dataset) -> TopicPlan | None:
         return None
     said = [period for period in (topic.retention, dataset.retention) if period is not None]
     return TopicPlan(topic.topic, topic.partitions, min(said, key=seconds, default=None), topic.compacted)
+
+
+def _aggregates(dataset: Dataset) -> tuple[AggregatePlan, ...]:
+    name = {one.id: one.name for one in dataset.fields}
+    return tuple(
+        AggregatePlan(a.name, tuple(name[f] for f in a.by), None if a.mean is None else name[a.mean], a.width, a.digits)
+        for a in dataset.aggregates
+    )
 
 
 def _identity(dataset: Dataset) -> tuple[str, ...]:
