@@ -65,14 +65,17 @@ class Person(NamedTuple):
         return today.year - self.born.year - ((today.month, today.day) < (self.born.month, self.born.day))
 
 
-def person(feed: Feed, place: Place) -> Person:
-    """Who stands at this place: name, birthday and nationality stay; address, e-mail and telephone may change."""
+def person(feed: Feed, place: Place, *, minors: bool = True) -> Person:
+    """Who stands at this place: name, birthday and nationality stay; address and e-mail may change.
+
+    Without minors, nobody is under 19 on the feed's first day, or born at the edge of anything.
+    """
     own = Draws(feed.seed, "person", place.number)
     nation, rank = nation_of(place.number)
     gender = own.pick(("female", "male"))
     first = own.pick(nation.women if gender == "female" else nation.men)
     last = own.pick(nation.last)
-    born = _born(own, place.number, feed.start.date())
+    born = _born(own, place.number % 100 if minors else -1, place.number, feed.start.date())
     now = Draws(feed.seed, "address", place.number, -1 if place.fresh else place.serial)
     city, state = now.pick(nation.cities)
     return Person(
@@ -98,9 +101,8 @@ def person(feed: Feed, place: Place) -> Person:
     )
 
 
-def _born(own: Draws, number: int, today: date) -> date:
-    """A birthday; those at the edge are reckoned from the feed's first day."""
-    turn = number % 100
+def _born(own: Draws, turn: int, number: int, today: date) -> date:
+    """A birthday; those at the edge, which `turn` names, are reckoned from the feed's first day."""
     if turn in (TURNS_TODAY, TURNS_TOMORROW):
         day = today + timedelta(days=turn - TURNS_TODAY)
         return date(day.year - 18, 3, 1) if (day.month, day.day) == (2, 29) else day.replace(year=day.year - 18)

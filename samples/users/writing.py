@@ -79,7 +79,8 @@ def _document(who: Person, draws: Draws) -> dict[str, str | None]:
 
 def _claimed(who: Person, day: date) -> int:
     """The age that the service states. Of some minors it says 21: only the birthday counts."""
-    return 21 if who.number % 100 == 11 else who.age(day)
+    age = who.age(day)
+    return 21 if age < 18 and who.number % 100 == 11 else age
 
 
 def _national(phone: str) -> str:

@@ -21,7 +21,7 @@ from governance.enforcement.apply import enforce
 from governance.enforcement.outcomes import Enforced
 from governance.enforcement.plan import compile_plan
 from governance.enforcement.reading import with_origin
-from samples import bad_messages
+from samples import bad_messages, products, users
 from samples.feed import Feed, moment_at
 from samples.feed_truth import truth_of
 from samples.products import Product, ProductSource
@@ -123,6 +123,16 @@ def test_an_admitted_listing_says_what_its_marketplace_means(desk: Desk, scanner
 
 def _cents(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount * 100)
+
+
+def test_records_without_defects_are_all_admitted(desk: Desk, scanner: PresidioScanner) -> None:
+    for path, source, made in (
+        ("store/products.odcs.yaml", "products_raw", products.records(19, 1500)),
+        ("users/people.odcs.yaml", "users_raw", users.records(19, 1500)),
+    ):
+        found = read_values([(place, orjson.dumps(record)) for place, record in enumerate(made)])
+        enforced = _judged(desk, scanner, path, source, found.records, found.positions)
+        assert enforced.admitted.num_rows == 1500
 
 
 @pytest.mark.parametrize("make", bad_messages.ALL, ids=lambda make: str(make.__name__))

@@ -121,6 +121,13 @@ def test_a_minor_is_refused_whatever_else_is_wrong_and_whatever_age_is_claimed()
     assert any(row.record["dob"] and row.record["dob"]["age"] == 21 for row in minors)
 
 
+def test_records_without_minors_are_of_adults_alone() -> None:
+    years = [2025 - int(record["dob"]["date"][:4]) for record in records(7, 1000)]
+    assert min(years) >= 18
+    assert all(record["dob"]["age"] >= 19 for record in records(7, 1000))
+    assert sum(record["dob"]["age"] < 18 for record in records(7, 1000, minors=True)) >= 40
+
+
 def test_an_age_that_cannot_be_told_is_refused(rows: list[Row[Person]]) -> None:
     unknown = [row for row in rows if row.outcome == AGE_UNKNOWN]
     assert len(unknown) >= 25
@@ -161,7 +168,7 @@ def test_statistics_are_those_of_the_records_and_hide_small_groups() -> None:
     shown, everything = (statistics(final(source).values(), today, smallest) for smallest in (5, 1))
     ages: dict[str, list[int]] = {}
     domains: Counter[str] = Counter()
-    for record in records(7, 600):
+    for record in records(7, 600, minors=True):
         born = datetime.fromisoformat(record["dob"]["date"]).astimezone(UTC).date()
         age = (today.year * 10_000 + today.month * 100 + today.day - int(f"{born:%Y%m%d}")) // 10_000
         if age >= 18:
