@@ -66,7 +66,7 @@ def test_every_refusal_has_an_example():
 def test_the_stores_own_contracts_have_no_fault():
     contracts, faults = read_contracts([STORE])
     assert faults == []
-    assert {c.id for c in contracts} >= {"store.orders", "store.stock"}
+    assert {c.id for c in contracts} >= {"store.orders", "store.stock", "store.products", "users.people"}
 
 
 @pytest.mark.parametrize("folder", [STORE, ROOT / "tests/realdata/contracts"], ids=["store", "realdata"])
@@ -118,7 +118,8 @@ def nodes(data, place=()):
         yield from nodes(value, (*place, step))
 
 
-GOOD = [yaml.safe_load(path.read_text()) for path in (VISITS, VISITORS, STORE / "store/orders.odcs.yaml")]
+STREAMS = (STORE / "store/products.odcs.yaml", STORE / "users/people.odcs.yaml")
+GOOD = [yaml.safe_load(path.read_text()) for path in (VISITS, VISITORS, STORE / "store/orders.odcs.yaml", *STREAMS)]
 ODD = [None, True, -1, 1.5, "", "x", "encrypt", "*", [], {}, ["a"], [1], {"a": 1}, [[]], [{}], "9" * 40, [None]]
 
 
