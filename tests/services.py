@@ -51,7 +51,7 @@ def kafka() -> Iterator[Kafka]:
 @pytest.fixture(scope="session")
 def elasticsearch() -> Iterator[Elasticsearch]:
     """A node; `address` is its URL."""
-    with running(Elasticsearch) as service:
+    with running(lambda folder: Elasticsearch(folder, quick=True)) as service:
         yield service
 
 

@@ -165,7 +165,7 @@ def test_kafka_runs_on_the_wheel_and_keeps_what_it_acknowledged_through_a_crash(
 @pytest.mark.usefixtures("hidden")
 def test_elasticsearch_runs_on_the_wheel_says_what_was_changed_and_keeps_documents_through_a_crash() -> None:
     full = {f"cluster.routing.allocation.disk.watermark.{level}": "1b" for level in ("low", "high", "flood_stage")}
-    with running(lambda folder: Elasticsearch(folder, options=full)) as node:
+    with running(lambda folder: Elasticsearch(folder, options=full, quick=True)) as node:
         assert runs_on_the_wheel(node)
         assert "has no jdk.jdi and no jdk.jlink" in node.log.read_text()
         url = f"{node.address}/kept"
