@@ -1,6 +1,6 @@
 """What the generators say must become of each row is what the contracts' enforcement makes of it, row by row."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import unescape
@@ -31,7 +31,7 @@ from samples.users import UserSource
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 Why = tuple[str | None, str | None, str | None]
-ROWS = 2500
+ROWS = 1500
 ADMITTED: Why = (None, None, None)
 LEAP_EVE = datetime(2026, 2, 28, 12, tzinfo=UTC)
 
@@ -87,7 +87,7 @@ def test_listings_meet_the_outcome_that_was_planted(desk: Desk, scanner: Presidi
     assert list(_differences(rows, enforced)) == []
     counts = truth_of(rows)
     assert enforced.admitted.num_rows == counts["admitted"]
-    assert enforced.quarantined.num_rows == counts["quarantined"] > 50
+    assert enforced.quarantined.num_rows == counts["quarantined"] > 30
 
 
 @pytest.mark.parametrize("now", [None, LEAP_EVE, LEAP_EVE.replace(month=3, day=1)])
@@ -98,8 +98,8 @@ def test_people_meet_the_outcome_that_was_planted(desk: Desk, scanner: PresidioS
     enforced = _enforced(desk, scanner, "users/people.odcs.yaml", "users_api", rows)
     assert list(_differences(rows, enforced)) == []
     counts = truth_of(rows)
-    assert enforced.refused.num_rows == counts["refused"] > 50
-    assert enforced.quarantined.num_rows == counts["quarantined"] > 20
+    assert enforced.refused.num_rows == counts["refused"] > 30
+    assert enforced.quarantined.num_rows == counts["quarantined"] > 15
 
 
 def test_an_admitted_listing_says_what_its_marketplace_means(desk: Desk, scanner: PresidioScanner) -> None:
@@ -135,13 +135,13 @@ def test_records_without_defects_are_all_admitted(desk: Desk, scanner: PresidioS
         assert enforced.admitted.num_rows == 1500
 
 
-@pytest.mark.parametrize("make", bad_messages.ALL, ids=lambda make: str(make.__name__))
-def test_a_bad_message_takes_no_other_with_it(
-    desk: Desk, scanner: PresidioScanner, make: Callable[[], bad_messages.BadMessage]
+def test_bad_messages_are_held_each_for_its_reason_and_take_no_other_with_them(
+    desk: Desk, scanner: PresidioScanner
 ) -> None:
-    bad = make()
-    messages = [bad_messages.sound(1), bad, bad_messages.sound(2)]
+    messages = [message for make in bad_messages.ALL for message in (make(), bad_messages.sound(1))]
     found = read_values([(place, message.value) for place, message in enumerate(messages)])
     enforced = _judged(desk, scanner, "store/products.odcs.yaml", "products_raw", found.records, found.positions)
     outcomes = _outcomes(enforced) | {one.position: ("malformed", None, str(one.reason)) for one in found.malformed}
-    assert outcomes == {0: ADMITTED, 1: _expected(bad.outcome), 2: ADMITTED}
+    assert [(message.name, outcomes[place]) for place, message in enumerate(messages)] == [
+        (message.name, _expected(message.outcome)) for message in messages
+    ]
