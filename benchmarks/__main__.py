@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("kernel", "audit", "scan", "recall", "ingest")
+MODULES = ("kernel", "audit", "scan", "recall", "ingest", "streams", "governed_streams")
 RESULTS = Path(__file__).with_name("results.json")
 
 

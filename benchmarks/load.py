@@ -8,21 +8,19 @@ enforcement that reads names and types, as it must, and then lets every row go o
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.ungoverned import NoKeys, in_clear, let_through
 from governance.bootstrap import Services
-from governance.enforcement.outcomes import QUARANTINED, REFUSED, Enforced
+from governance.enforcement.outcomes import Enforced
 from governance.enforcement.plan import EnforcementPlan
-from governance.enforcement.reading import read
 from governance.flows.enforcing import Enforcing
 from governance.flows.ingest import Ingest
-from governance.model.clock import Clock
 from governance.pii.scanner import CannotTell
 from governance.protection.choice import warm
 
@@ -67,55 +65,14 @@ def governed(flow: Ingest, plan: EnforcementPlan) -> tuple[Ingest, EnforcementPl
 
 def ungoverned(flow: Ingest, plan: EnforcementPlan) -> tuple[Ingest, EnforcementPlan]:
     """Not enforced."""
-    off: Enforcing = replace(flow.enforcing, keyring=_NoKeys(), enforce=let_through)
+    off: Enforcing = replace(flow.enforcing, keyring=NoKeys(), enforce=let_through)
     return replace(flow, enforcing=off), in_clear(plan)
-
-
-def in_clear(plan: EnforcementPlan) -> EnforcementPlan:
-    """The plan of a table in which nothing is personal."""
-    columns = tuple(replace(c, protect="clear", subject=None) for c in plan.columns)
-    return replace(plan, columns=columns, subjects=(), scanned=())
-
-
-def let_through(
-    batch: pa.RecordBatch, plan: EnforcementPlan, keys: object, scanner: object, clock: Clock, *, threads: int = 1
-) -> Enforced:
-    """Names and types as declared, the origin beside them, and nothing else."""
-    del keys, scanner, threads
-    reading = read(batch, plan, clock)
-    wrong = sum(int(failed.sum()) for failed in reading.failed.values())
-    if wrong:
-        raise ValueError(f"{wrong} cells of the wide table don't fit their types")
-    columns = [reading.values[c.field] for c in plan.columns]
-    origin, rows = reading.origin, batch.num_rows
-    columns += [pa.repeat(pa.scalar(text), rows) for text in (origin.source, origin.part)]
-    columns += [pa.array(origin.positions, pa.int64()), pa.repeat(pa.scalar(plan.version), rows)]
-    admitted = pa.RecordBatch.from_arrays(columns, schema=plan.output_schema())
-    return Enforced(admitted, _nothing(QUARANTINED), _nothing(REFUSED))
 
 
 def peak_memory() -> float:
     """MiB, the most that this process had resident. Not `getrusage`, whose figure outlives `exec` (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
-
-
-def _nothing(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=schema)
-
-
-class _NoKeys:
-    """A keyring for whom needs none."""
-
-    keys: Any = None
-
-    @contextmanager
-    def lease(self, holder: str) -> Iterator["_NoKeys"]:
-        del holder
-        yield self
-
-    def check(self) -> None:
-        """Never runs out."""
 
 
 def _timed(enforce: Callable[..., Enforced], spent: dict[str, float]) -> Callable[..., Enforced]:

@@ -1,0 +1,1 @@
+"""The demo: the whole story on real services, with the commands a user would type."""
