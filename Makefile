@@ -15,12 +15,15 @@ help: ## List the targets
 
 setup: $(STAMP) ## Install what is missing into this folder
 
-demo: $(STAMP) ## Watch the store's batch system load, governed
+demo: $(STAMP) ## Watch a shop's batches and two streams load, governed
 	@$(RUN) python -m local.demo
 
 ##@ Check
 test: $(STAMP) ## All tests; they start the services they need
 	@$(RUN) pytest
+
+soak: $(STAMP) ## A hundred kills of collectors, consumers, Spark and servers under load
+	@KASBAH_KILLS=100 $(RUN) pytest tests/e2e/test_stream_kills.py --timeout 5400
 
 lint: $(STAMP) ## Style, types and layers
 	@$(RUN) ruff check .
@@ -56,4 +59,4 @@ $(STAMP): pyproject.toml uv.lock
 	@$(UV) sync --frozen --quiet --python $(PYTHON)
 	@touch $(STAMP)
 
-.PHONY: help setup demo test lint bench services status stop clean
+.PHONY: help setup demo test soak lint bench services status stop clean

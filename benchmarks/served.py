@@ -1,4 +1,4 @@
-"""The sample APIs without any defect, until SIGTERM: `python -m benchmarks.served --products N --people N` prints where."""
+"""The sample APIs, faultless: `python -m benchmarks.served --products N --people N` prints where, until SIGTERM."""
 
 import argparse
 import signal
