@@ -109,6 +109,7 @@ class Cassandra(Service):
     setting: ClassVar[str] = "KASBAH_CASSANDRA__HOSTS"
     title: ClassVar[str] = "Apache Cassandra 5.0.9"
     roles: ClassVar[tuple[str, ...]] = ("native", "storage", "jmx")
+    ready_seconds: ClassVar[float] = 180
 
     @property
     def address(self) -> str:

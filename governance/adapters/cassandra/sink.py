@@ -23,6 +23,8 @@ from governance.model.clock import Clock, system_clock
 
 _LONGEST_TTL = 20 * 365 * 86_400
 """What Cassandra takes. A record that is kept for longer has none: a sweep deletes it."""
+_LARGEST = 1_048_576
+"""In bytes of JSON. Far larger ones Cassandra answers by ending the connection, which looks as if it were away."""
 _MANY = 100
 """If a table refuses so many and takes none, it isn't the records."""
 
@@ -54,7 +56,13 @@ class CassandraSink:
         self._server.close()
 
     def write(self, documents: Documents) -> Codes:
-        """See `DocumentSink.write`."""
+        """See `DocumentSink.write`. A record of more than a mebibyte is refused."""
+        large = [place for place, value in enumerate(documents.values) if value is not None and len(value) > _LARGEST]
+        if large:
+            taken = np.full(len(documents), Taken.REFUSED, np.int8)
+            fitting = np.setdiff1d(np.arange(len(documents)), large)
+            taken[fitting] = self.write(documents.take(fitting.tolist()))
+            return taken
         keys = self._identities(documents)
         found = resolve(documents, self._held(keys))
         records = _Records(documents, self._readers)
