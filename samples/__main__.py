@@ -1,12 +1,14 @@
-"""`python -m samples store | serve | wide`: write the sources, serve the API, write the benchmark's table."""
+"""`python -m samples store | serve | truth | wide`: write the sources, serve the APIs, say what must come of the feeds,
+write the benchmark's table."""
 
 import argparse
+import json
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from samples.faults import Faults, parse_faults
 from samples.feed import START, Feed
+from samples.feed_truth import Source, truth
 from samples.files import write_files
 from samples.products import ProductSource
 from samples.products.api import ProductApi
@@ -55,20 +58,29 @@ def _parser() -> argparse.ArgumentParser:
     shop.add_argument("--seed", type=int, default=7)
     shop.add_argument("--wave", type=int, default=1, help="1 is the year 2025, each later one the next month")
 
+    feeds = argparse.ArgumentParser(add_help=False)
+    feeds.add_argument("--products", type=int, default=1000, help="listings of the product API at first")
+    feeds.add_argument("--people", type=int, default=1000, help="people of the users API at first")
+    feeds.add_argument("--tick-seconds", type=float, default=0, help="how often both change; 0 is on POST /tick only")
+    feeds.add_argument("--start", type=_moment, default=START, metavar="TIME", help="of both; ISO 8601, or now")
+
     store = commands.add_parser("store", parents=[shop], help="write the files, truth.json, and the SQL tables")
     store.add_argument("--out", type=Path, required=True, metavar="DIR")
     store.add_argument("--sql", metavar="DSN", help="also fill shop.order_lines and shop.stock_levels there")
     store.set_defaults(run=_store)
 
-    serve = commands.add_parser("serve", parents=[shop], help="serve the APIs until SIGTERM or SIGINT")
+    serve = commands.add_parser("serve", parents=[shop, feeds], help="serve the APIs until SIGTERM or SIGINT")
     serve.add_argument("--port", type=int, default=0, help="0 takes a free one")
     serve.add_argument("--rate", type=int, default=100, help="requests a second before 429; 0 is no limit")
-    serve.add_argument("--products", type=int, default=1000, help="listings of the product API at first")
-    serve.add_argument("--people", type=int, default=1000, help="people of the users API at first")
-    serve.add_argument("--tick-seconds", type=float, default=0, help="how often both change; 0 is on POST /tick only")
-    serve.add_argument("--start", type=_moment, default=START, metavar="TIME", help="of both; ISO 8601, or now")
     serve.add_argument("--fault", action="append", default=[], metavar="3=error", help="or every7=html; repeatable")
     serve.set_defaults(run=_serve)
+
+    known = commands.add_parser("truth", parents=[feeds], help="say what a right pipeline counts of a feed, as JSON")
+    known.add_argument("feed", choices=("products", "users"))
+    known.add_argument("--seed", type=int, default=7)
+    known.add_argument("--tick", type=int, default=0, help="the last tick counted; 0 is the feed's beginning")
+    known.add_argument("--today", type=date.fromisoformat, metavar="DAY", help="on which ages are judged")
+    known.set_defaults(run=_truth)
 
     wide = commands.add_parser("wide", help="write the benchmark's table of 20 columns as CSV")
     wide.add_argument("--out", type=Path, required=True, metavar="FILE")
@@ -104,14 +116,27 @@ def _serve(options: argparse.Namespace) -> int:
     faults: Faults = parse_faults(options.fault)
     waves = history(options.seed, options.scale, options.wave)
     ticks = Ticks(options.tick_seconds)
-    every = timedelta(seconds=options.tick_seconds or 60)
-    products = ProductSource(Feed(options.seed, options.products, start=options.start, every=every))
-    people = UserSource(Feed(options.seed, options.people, start=options.start, every=every))
+    products, people = _sources(options)
     apis = (ProductApi(products, ticks), UserApi(people, ticks))
     with StoreServer(waves, beside=apis, port=options.port, faults=faults, rate=options.rate, ticks=ticks) as server:
         print(server.url, flush=True)
         stop.wait()
     return 0
+
+
+def _truth(options: argparse.Namespace) -> int:
+    products, people = _sources(options, options.today)
+    source: Source = products if options.feed == "products" else people
+    print(json.dumps(truth(source, options.tick), indent=1))
+    return 0
+
+
+def _sources(options: argparse.Namespace, today: date | None = None) -> tuple[ProductSource, UserSource]:
+    """The two feeds. They tick in their own time as often as the server does, or once a minute."""
+    every = timedelta(seconds=options.tick_seconds or 60)
+    products = Feed(options.seed, options.products, start=options.start, every=every)
+    people = Feed(options.seed, options.people, start=options.start, every=every)
+    return ProductSource(products), UserSource(people, today=today)
 
 
 def _moment(text: str) -> datetime:

@@ -283,6 +283,14 @@ def test_serve_has_every_api_and_ticks_by_itself() -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.parametrize("feed", ["products", "users"])
+def test_the_truth_can_be_asked_for_in_words(feed: str) -> None:
+    command = [sys.executable, "-m", "samples", "truth", feed, "--products", "230", "--people", "170", "--tick", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    source = ProductSource(Feed(keys=230)) if feed == "products" else UserSource(Feed(keys=170))
+    assert json.loads(done.stdout) == truth(source, 2)
+
+
 @pytest.mark.parametrize(
     "words", [["--products", "0"], ["--people", "-1"], ["--tick-seconds", "-1"], ["--start", "soon"]]
 )
