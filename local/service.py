@@ -74,7 +74,7 @@ class Service(ABC):
     @property
     def known(self) -> bool:
         """True once its address is certain."""
-        return not self.roles or (self.folder / "ports.json").exists()
+        return set(self.roles) <= set(self._remembered()) | set(self._asked)
 
     @property
     def log(self) -> Path:
@@ -83,17 +83,13 @@ class Service(ABC):
 
     @property
     def ports(self) -> dict[str, int]:
-        """By role, once they were picked: at the first start, or when first asked for."""
-        file = self.folder / "ports.json"
-        known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-        ports = {**known, **self._asked}
-        missing = [role for role in self.roles if role not in ports]
+        """By role: those asked for, those remembered, and free ones that are picked now and remembered."""
+        known = self._remembered()
+        missing = [role for role in self.roles if role not in known and role not in self._asked]
         if missing:
-            ports |= dict(zip(missing, supervise.free_ports(len(missing)), strict=True))
-        if ports != known:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(ports))
-        return ports
+            known |= dict(zip(missing, supervise.free_ports(len(missing)), strict=True))
+            self._remember(known)
+        return known | self._asked
 
     @property
     def port(self) -> int:
@@ -123,7 +119,7 @@ class Service(ABC):
             if self.running():
                 return self
             self._forget()
-            self._refuse_busy_ports()
+            self._claim_ports()
             launch = replace(self.launch(), first_signal=self.stop_signal, grace_seconds=self.grace_seconds)
             child = supervise.start(launch, self.log)
             try:
@@ -171,7 +167,17 @@ class Service(ABC):
             child.stop()
         (self.folder / "process.json").unlink(missing_ok=True)
 
-    def _refuse_busy_ports(self) -> None:
+    def _remembered(self) -> dict[str, int]:
+        file = self.folder / "ports.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def _remember(self, ports: Mapping[str, int]) -> None:
+        if self.roles and ports != self._remembered():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "ports.json").write_text(json.dumps(ports))
+
+    def _claim_ports(self) -> None:
+        """Once they are known to be free, a port that was asked for is remembered too."""
         for role, port in self.ports.items():
             if supervise.is_busy(port):
                 other = "ask for another" if role in self._asked else f"remove {self.folder / 'ports.json'} for another"
@@ -179,6 +185,7 @@ class Service(ABC):
                     f"{self.title} can't start: port {port} on 127.0.0.1 (its {role} port) is in use by another "
                     f"program. Stop that program, or {other}"
                 )
+        self._remember(self.ports)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

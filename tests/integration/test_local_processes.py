@@ -148,6 +148,13 @@ def test_a_busy_port_is_said_in_one_sentence(tmp_path: Path) -> None:
         "Stop that program, or ask for another"
     )
     assert asked.running() is None
+    assert Small(asked.folder).port != port
+
+
+def test_a_port_that_was_asked_for_is_remembered(small: Small) -> None:
+    (port,) = free_ports(1)
+    asked = Small(small.folder, {"http": port}).start()
+    assert asked.answers() and small.address == asked.address and str(port) in small.address
 
 
 def test_one_that_ends_at_once_says_why_and_where_its_log_is(small: Small) -> None:
