@@ -297,15 +297,21 @@ class Services:
 
     @contextmanager
     def collect(
-        self, dataset: Dataset, sources: Sequence[Source], watch: CollectWatch, stop: Event, every: float
+        self,
+        dataset: Dataset,
+        sources: Sequence[Source],
+        watch: CollectWatch,
+        stop: Event,
+        every: float,
+        patience: ApiPatience = ApiPatience(),  # noqa: B008  frozen
     ) -> Iterator[Collect]:
-        """The collector of a dataset, from these of its sources."""
+        """The collector of a dataset, from these of its sources. While it waits, it listens for `stop`."""
         plan, topic = self.plan(dataset), dataset.governed_topic
         if topic is None or plan.topic is None:
             raise UserError(f"{dataset.id} has no governed topic: declare a server of type kafka that isn't raw")
         topic = replace(topic, retention=plan.topic.retention)
         places = {s.name: self.settings.sources.get(s.name, s.location) for s in sources}
-        patience = ApiPatience(sleep=until_stopped(stop))
+        patience = replace(patience, sleep=until_stopped(stop))
         with ExitStack() as held:
             polled = [held.enter_context(closing(open_polling(s, places[s.name], patience=patience))) for s in sources]
             work = Collecting(
