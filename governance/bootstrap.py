@@ -36,6 +36,7 @@ from governance.adapters.sinks import open_sinks
 from governance.adapters.sources import open_source
 from governance.adapters.sources.polling import open_polling
 from governance.adapters.sources.retrying import Patience as ApiPatience
+from governance.adapters.stored_streams import stored_streams
 from governance.adapters.warehouse import PostgresWarehouse
 from governance.adapters.warehouse.cells import WarehouseCells
 from governance.audit.ledger import check_not_rolled_back
@@ -249,7 +250,13 @@ class Services:
     def scan(self) -> StoredScan:
         """The scan of what is stored."""
         return StoredScan(
-            stores=(WarehouseCells(self._address("warehouse")), LakeCells(self.lake, self.warehouse.manifest)),
+            stores=(
+                WarehouseCells(self._address("warehouse")),
+                LakeCells(self.lake, self.warehouse.manifest),
+                *stored_streams(
+                    self.settings, lambda plan: self._brokers(self.contracts[plan.dataset][1].governed_topic)
+                ),
+            ),
             scanner=self.scanner,
             scans=PostgresScans(self.control, self.clock),
             ledger=self.ledger,
