@@ -41,6 +41,11 @@ def shape(record: dict[str, Any], ignored: Iterable[str] = ()) -> Shape:
     )
 
 
+def unread(body: bytes) -> Shape:
+    """What is no record, as it came."""
+    return frozenset({("", body.decode())})
+
+
 def _leaves(record: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
     for name, value in record.items():
         if isinstance(value, dict):

@@ -40,7 +40,7 @@ class Havoc:
 
     def __init__(self, chance: random.Random, watch: Watch, flows: dict[str, Worker]) -> None:
         self._chance, self._watch, self._flows = chance, watch, flows
-        self.told: list[str] = []
+        self._began = time.monotonic()
 
     @property
     def workers(self) -> Sequence[Worker]:
@@ -93,8 +93,7 @@ class Havoc:
             worker.check()
 
     def _tell(self, what: str) -> None:
-        self.told.append(what)
-        print(what)  # noqa: T201  shown where the test fails
+        print(f"{time.monotonic() - self._began:6.1f} s  {what}")  # noqa: T201  shown where the test fails
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import orjson
 import pyarrow as pa
-from feed_truth import Shape, shape
+from feed_truth import Shape, shape, unread
 from stacks import Stack
 
 from governance.bootstrap import Services
@@ -33,8 +33,14 @@ def held_records(services: Services, dataset: str) -> Counter[tuple[str, Shape]]
             opened = unseal(rows, dataset, keys)
             assert not opened.lost.any(), "a row's key is gone"
             for reason, body in zip(rows.column("reason").to_pylist(), opened.bodies, strict=True):
-                found[reason, shape(orjson.loads(body)) if body else frozenset()] += 1
+                found[reason, _shape(reason, body)] += 1
     return found
+
+
+def _shape(reason: str, body: bytes | None) -> Shape:
+    if body is None:
+        return frozenset()
+    return unread(body) if reason == "malformed" else shape(orjson.loads(body))
 
 
 def opened(

@@ -1,10 +1,8 @@
 """Installations whose streams run on real services: where they stand, what feeds them, and that they come to an end."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -14,7 +12,7 @@ import httpx
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from killing import SLOWEST
-from stacks import KASBAH, ROOT, Stack
+from stacks import KASBAH, Stack
 from watching import Watch, ends
 from workers import Worker, until
 
@@ -30,9 +28,9 @@ DRAINING = 240.0
 
 
 def feed(seed: int, keys: int, changed: int, fresh: int) -> Feed:
-    """One that began two days ago and is far from having caught up with the clock. Nobody turns 18 these days."""
-    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
-    return Feed(seed=seed, keys=keys, changed=changed, fresh=fresh, start=start, every=timedelta(seconds=1))
+    """One that began a month ago and is far from having caught up with the clock. Nobody in it turns 18 these days."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
+    return Feed(seed=seed, keys=keys, changed=changed, fresh=fresh, start=start)
 
 
 @contextmanager
@@ -85,29 +83,29 @@ def _reached(positions: dict[str, int], wanted: dict[str, int]) -> bool:
     return all(positions.get(part, 0) >= end for part, end in wanted.items())
 
 
-@dataclass
+NO_RECORDS = (b'{"id": "P-1", "title": ', b'["P-2"]', None)
+"""What a stranger also sends: cut off, no object, a tombstone."""
+
+
 class Stranger:
-    """Fills a topic as others do: records as they are, and now and then what is none. `sent` counts them by kind."""
+    """Fills a topic as others do: records as they are, and each time NO_RECORDS too. `records` and `steps` count."""
 
-    brokers: str
-    topic: str
-    rows: Iterator[dict[str, Any]]
-    each: int = 50
-    sent: Counter[str] = field(default_factory=Counter)
-    _undelivered: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, brokers: str, topic: str, rows: Iterator[dict[str, Any]], each: int = 50) -> None:
+        self.records = self.steps = 0
+        self._topic, self._rows, self._each = topic, rows, each
+        self._undelivered: list[str] = []
         # Idempotent, so that what it counts is what the topic holds even where the broker is killed meanwhile.
-        self._producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "log_level": 0})
+        self._producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "log_level": 0})
 
     def step(self) -> None:
         """A few more."""
-        for _ in range(self.each):
-            record = next(self.rows)
-            self._send("record", str(record.get("id")).encode(), json.dumps(record).encode())
-        self._send("not_json", None, b'{"id": "P-1", "title": ')
-        self._send("not_an_object", b"P-2", b'["P-2"]')
-        self._send("tombstone", b"P-3", None)
+        for _ in range(self._each):
+            record = next(self._rows)
+            self._send(str(record.get("id")).encode(), json.dumps(record).encode())
+            self.records += 1
+        for value in NO_RECORDS:
+            self._send(None, value)
+        self.steps += 1
         self._producer.poll(0)
 
     def finish(self) -> None:
@@ -115,14 +113,9 @@ class Stranger:
         left = self._producer.flush(SLOWEST)
         assert not left and not self._undelivered, (left, self._undelivered[:5])
 
-    def _send(self, kind: str, key: bytes | None, value: bytes | None) -> None:
-        self._producer.produce(self.topic, value, key, on_delivery=self._delivered)
-        self.sent[kind] += 1
+    def _send(self, key: bytes | None, value: bytes | None) -> None:
+        self._producer.produce(self._topic, value, key, on_delivery=self._delivered)
 
     def _delivered(self, error: object, _: object) -> None:
         if error is not None:
             self._undelivered.append(str(error))
-
-
-__all__ = ["ROOT", "Stranger", "feed", "kasbah", "on_services", "read_to_its_end", "served", "without_index",
-           "without_topics"]  # fmt: skip

@@ -17,9 +17,11 @@ _LAST_WORDS = 4000
 class Worker:
     """One command, in a session of its own, started again after each kill. All that it ever printed is in `log`."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path, logs: Path | None = None
+    ) -> None:
         self.name, self.kills = name, 0
-        self.log = folder / f"{name}.log"
+        self.log = (logs or folder) / f"{name}.log"
         self._command, self._environment, self._folder = list(command), dict(environment), folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,8 +61,18 @@ class Worker:
             self._end()
         assert code == 0, f"{self.name} was told to stop and ended with {code}\n{self.last_words()}"
 
+    def wait(self, seconds: float) -> int:
+        """Let it come to its own end, and how it ended. Raises AssertionError if it doesn't in time."""
+        assert self._process is not None, f"{self.name} was never started"
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} did not end in {seconds:.0f} s\n{self.last_words()}") from None
+        finally:
+            self._end()
+
     def check(self) -> None:
-        """Raise AssertionError if it has ended by itself, or has shown a stack trace."""
+        """Raise AssertionError if it has ended by itself."""
         code = None if self._process is None else self._process.poll()
         assert code is None, f"{self.name} ended by itself with {code}\n{self.last_words()}"
 
@@ -81,6 +93,7 @@ class Worker:
         if running is not None:
             running.kill()
         process.wait()
+        assert b"Traceback (most recent call last)" not in self.log.read_bytes(), f"a stack trace\n{self.last_words()}"
 
 
 @contextmanager
