@@ -54,7 +54,8 @@ def standings_of(
     for topic in dataset.topics:
         ends = _ends(topics, topic.topic)
         parts = {f"{topic.topic}/{partition}": partition for partition in ends}
-        parts |= {p.part: _number(p.part) for p in known if p.source == topic.name and p.part not in parts}
+        here = [p for p in known if p.source == topic.name and p.part.startswith(f"{topic.topic}/")]
+        parts |= {p.part: _number(p.part) for p in here}
         for part, partition in sorted(parts.items(), key=lambda item: item[1]):
             place = Place(flow, dataset.id, topic.name, part)
             standing = known.get(place)

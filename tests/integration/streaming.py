@@ -85,24 +85,22 @@ class Noted:
         self.turns += 1
 
 
-@dataclass
-class Shop:
-    """One installation; its topic and its index are its own."""
+@dataclass(frozen=True)
+class Premises:
+    """What the shops of a session have in common: a control database with its keys, which take a while to settle."""
 
     folder: Path
     database: str
     brokers: str
     search: str
-    now: datetime = NOW
 
-    def __post_init__(self) -> None:
-        name = secrets.token_hex(6)
-        self.topic, self.raw_topic = f"products_{name}", f"raw_{name}"
-        self.settings = Settings(
+    def settings(self, contracts: Path) -> Settings:
+        """Those of an installation under these contracts."""
+        return Settings(
             control=self.database,
             warehouse=self.database,
             lake=str(self.folder / "lake"),
-            contracts=self._contracts(name),
+            contracts=contracts,
             anchor=self.folder / "anchor.jsonl",
             signing_key=self.folder / "signing.key",
             kms=KmsSettings(folder=self.folder / "keys"),
@@ -111,16 +109,45 @@ class Shop:
             actor="tester",
             threads=1,
         )
+
+    def found(self) -> None:
+        """Make the database's tables, and the keys."""
+        settings = self.settings(CONTRACTS)
+        services = Services(settings)
+        migrate(services.control)
+        create_signing_key(settings.signing_key)
+        services.epochs.init()
+        services.ledger.publish_head()
+        services.message_keys.current()
+        services.close()
+
+
+@dataclass
+class Shop:
+    """One installation; its topics and its index are its own. `amend` are texts of its contract to replace."""
+
+    folder: Path
+    premises: Premises
+    now: datetime = NOW
+    amend: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        name = secrets.token_hex(6)
+        self.brokers, self.search = self.premises.brokers, self.premises.search
+        self.topic, self.raw_topic = f"products_{name}", f"raw_{name}"
+        self.settings = self.premises.settings(self._contracts(name))
         self.services = Services(self.settings, lambda: self.now)
-        migrate(self.services.control)
-        create_signing_key(self.settings.signing_key)
-        self.services.epochs.init()
-        self.services.ledger.publish_head()
-        self.dataset = self.services.contracts.find(DATASET)[1]
-        self.plan: EnforcementPlan = self.services.plan(self.dataset)
+        self.reopen()
         self.alias = f"index_{self.plan.table}"
         self.key_id, self.key = self.services.message_keys.current()
         self.producer = Producer({"bootstrap.servers": self.brokers, "linger.ms": 5, "message.max.bytes": 20_000_000})
+
+    def reopen(self) -> None:
+        """As another process, under the contract as it stands."""
+        self.services.close()
+        self.services = Services(self.settings, lambda: self.now)
+        self.dataset = self.services.contracts.find(DATASET)[1]
+        self.plan: EnforcementPlan = self.services.plan(self.dataset)
 
     def _contracts(self, name: str) -> Path:
         """The contract, with names that no other test has."""
@@ -133,6 +160,9 @@ class Shop:
             ("value: products_raw }", f"value: {self.raw_topic} }}"),
             ("property: topic, value: products }", f"property: topic, value: {self.topic} }}"),
         ):
+            assert old in text
+            text = text.replace(old, new)
+        for old, new in self.amend.items():
             assert old in text
             text = text.replace(old, new)
         (folder / "products.odcs.yaml").write_text(text)
@@ -220,12 +250,16 @@ class Shop:
 
     def held(self) -> list[HeldRow]:
         """What is in quarantine."""
-        return list(self.services.quarantine.rows(Selection(self.dataset.id)))
+        rows = self.services.quarantine.rows(Selection(self.dataset.id))
+        return [row for row in rows if row.place.part.split("/")[0] in (self.topic, self.raw_topic)]
 
     def counted(self) -> Counts:
         """What the control database has counted, over all partitions."""
         standings = self.services.progress.standings(self.dataset.id)
-        return sum((s.counts for p, s in standings if p.flow is Flow.STREAM), Counts())
+        mine = [
+            s for p, s in standings if p.flow is Flow.STREAM and p.part.split("/")[0] in (self.topic, self.raw_topic)
+        ]
+        return sum((standing.counts for standing in mine), Counts())
 
     def close(self) -> None:
         """Remove the index."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from governance.adapters.kafka.subscriber import consumer_of
 from governance.errors import SettingsError, StoreUnavailableError
 
 _ASKING = 5.0
@@ -17,7 +18,7 @@ _OPTIONS: dict[str, Any] = {
     "allow.auto.create.topics": False,
     "log_level": 0,
     # One record is read at a time, to see when it was made.
-    "fetch.max.bytes": 1 << 16,
+    "fetch.max.bytes": 1 << 20,
     "max.partition.fetch.bytes": 1 << 12,
     "queued.min.messages": 1,
     "queued.max.messages.kbytes": 16 * 1024,
@@ -74,7 +75,7 @@ class KafkaMonitor:
 
     def _open(self) -> Consumer:
         if self._consumer is None:
-            self._consumer = Consumer(self._client | {"logger": _Silent(), "error_cb": _nothing})
+            self._consumer = consumer_of(self._client | {"logger": _Silent(), "error_cb": _nothing})
         return self._consumer
 
     def _ends(self, partition: TopicPartition) -> tuple[int, int]:

@@ -83,7 +83,7 @@ class KafkaSubscriber:
         self._topic = ""
         self._mean = 1024.0
         settings = dict(options or {}) | _OPTIONS | {"bootstrap.servers": brokers, "group.id": group}
-        self._consumer = Consumer(settings | {"error_cb": self._heard, "logger": _Silent()})
+        self._consumer = consumer_of(settings | {"error_cb": self._heard, "logger": _Silent()})
 
     def subscribe(self, topic: str, position: Callable[[int], int], lost: Callable[[Sequence[int]], None]) -> None:
         """See `Subscriber.subscribe`. `poll` raises UserError where a topic ends before the position, since then it is
@@ -257,6 +257,14 @@ class KafkaSubscriber:
         except KafkaException as error:
             raise StoreUnavailableError(f"Kafka doesn't answer ({_code(error.args[0])})") from None
         return low, high
+
+
+def consumer_of(settings: Mapping[str, Any]) -> Consumer:
+    """A consumer. Raises SettingsError where librdkafka doesn't know an option, or not its value."""
+    try:
+        return Consumer(dict(settings))
+    except KafkaException as error:
+        raise SettingsError(f"[kafka] options: librdkafka refuses one ({_code(error.args[0])})") from None
 
 
 def _nothing() -> None:
