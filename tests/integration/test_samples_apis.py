@@ -91,6 +91,11 @@ def test_pages_of_any_size_hold_every_row_once_in_order(client: Client, size: in
     assert client.people(results=size) == [row.record for row in PEOPLE.rows(0, 170)]
 
 
+def test_a_last_page_that_is_full_has_no_next(client: Client) -> None:
+    assert client.get("/products", limit=230)["next"] is None
+    assert client.get("/products", limit=229)["next"]
+
+
 def test_what_was_read_comes_to_what_is_known(client: Client) -> None:
     client.ticks.advance(3)
     counts = truth(PRODUCTS, 3)
