@@ -75,9 +75,20 @@ def _moment(dataset: Dataset) -> Iterator[Fault]:
 
 
 def _identity(dataset: Dataset) -> Iterator[Fault]:
-    if not dataset.subjects and not dataset.primary_key:
-        message = "a stream's records need a name: a subject with a key, or a primary key."
-        yield Fault(dataset.where, "identity-missing", message)
+    """Of records with one name the newest stays: so what is named by a person must be that person's only one."""
+    if not dataset.subjects:
+        if not dataset.primary_key:
+            message = "a stream's records need a name: a subject with a key, or a primary key."
+            yield Fault(dataset.where, "identity-missing", message)
+        return
+    person = dataset.subjects[0]
+    for field in dataset.primary_key:
+        if all(key.field != field.id for key in person.keys):
+            message = (
+                f"a stream's records are named by the pseudonym of their {person.entity}: with a primary key of their "
+                f"own, those of one {person.entity} would replace each other. Make a key of the {person.entity} it."
+            )
+            yield of_field(field, "primaryKey", "identity-shared", message)
 
 
 def shared_topics(contracts: list[Contract]) -> Iterator[Fault]:
