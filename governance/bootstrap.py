@@ -263,8 +263,10 @@ class Services:
             actor=self.settings.actor,
         )
 
-    def consuming(self, dataset: Dataset, topic: Topic, flow: Flow = Flow.STREAM) -> Consuming:
-        """What batches of one of a dataset's topics need on their way into its sinks."""
+    def consuming(
+        self, dataset: Dataset, topic: Topic, flow: Flow = Flow.STREAM, *, counting: bool = True
+    ) -> Consuming:
+        """What batches of one of a dataset's topics need on their way into its sinks (`counting`: see `open_sinks`)."""
         plan = self.plan(dataset)
         reader: GovernedReader | RawReader
         if topic.raw:
@@ -277,7 +279,7 @@ class Services:
             source=topic.name,
             topic=topic.topic,
             reader=reader,
-            sink=open_sinks(self.settings, plan, self.clock),
+            sink=open_sinks(self.settings, plan, self.clock, counting=counting),
             progress=self.progress,
             keyring=self.keyring,
             clock=self.clock,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from governance.adapters.settings import Settings
 from governance.enforcement.plan import EnforcementPlan
@@ -11,13 +12,19 @@ from governance.flows.documents import DocumentSink
 from governance.flows.every_sink import EverySink
 from governance.model.clock import Clock
 
+if TYPE_CHECKING:
+    from governance.adapters.mongodb import MongoSink
 
-def open_sinks(settings: Settings, plan: EnforcementPlan, clock: Clock) -> DocumentSink:
-    """All of a dataset's as one. Their clients are imported when they are used. Raises UserError where it has none."""
+
+def open_sinks(settings: Settings, plan: EnforcementPlan, clock: Clock, *, counting: bool = True) -> DocumentSink:
+    """All of a dataset's as one. Their clients are imported when they are used. Raises UserError where it has none.
+
+    Unless they are `counting`, `open_aggregates` brings up to date what is counted of the documents.
+    """
     makers: dict[str, Callable[[], DocumentSink]] = {
         "elasticsearch": lambda: _elasticsearch(settings, plan),
         "cassandra": lambda: _cassandra(settings, plan, clock),
-        "mongodb": lambda: _mongodb(settings, plan, clock),
+        "mongodb": lambda: _mongodb(settings, plan, clock, counting=counting),
     }
     sinks = [makers[name]() for name in plan.sinks if name in makers]
     if not sinks:
@@ -37,8 +44,21 @@ def _cassandra(settings: Settings, plan: EnforcementPlan, clock: Clock) -> Docum
     return CassandraSink(Server(settings.cassandra), plan, clock)
 
 
-def _mongodb(settings: Settings, plan: EnforcementPlan, clock: Clock) -> DocumentSink:
+def open_aggregates(settings: Settings, plan: EnforcementPlan, clock: Clock) -> Callable[[], None]:
+    """What counts the documents that have changed; it does nothing where the dataset has no such sink."""
+    if "mongodb" not in plan.sinks:
+        return lambda: None
+    aggregates = _mongodb(settings, plan, clock).aggregates
+
+    def settle() -> None:
+        aggregates.settle()
+
+    return settle
+
+
+def _mongodb(settings: Settings, plan: EnforcementPlan, clock: Clock, *, counting: bool = True) -> "MongoSink":
     from governance.adapters.mongodb import MongoSink, Server
 
     aggregates = [Aggregate(**asdict(one)) for one in plan.aggregates]
-    return MongoSink(Server(settings.mongodb.get_secret_value()), plan, aggregates, clock, plan.smallest_group)
+    server = Server(settings.mongodb.get_secret_value())
+    return MongoSink(server, plan, aggregates, clock, plan.smallest_group, counting=counting)

@@ -23,6 +23,7 @@ from resuming import starting_offsets
 from transform import COLUMNS, REPORT_DDL
 
 from governance.adapters.kafka.ends import topic_ends
+from governance.adapters.sinks import open_aggregates
 from governance.bootstrap import Services
 from governance.errors import KasbahError, TransientError, UserError
 from governance.flows.consuming import Consuming
@@ -43,11 +44,13 @@ class StoppedError(Exception):
 
 
 class Batches:
-    """What is done with each micro-batch, on the driver. `refresh` brings the aggregates up to date."""
+    """What is done with each micro-batch, on the driver. `settle` counts what tasks have changed: by one process, once
+    for all of them.
+    """
 
-    def __init__(self, *, raw: bool, refresh: Callable[[], None]) -> None:
+    def __init__(self, *, raw: bool, settle: Callable[[], None]) -> None:
         self._deal = partial(worker.deal, dataset=DATASET, raw=raw)
-        self._refresh = refresh
+        self._settle = settle
         self._one = threading.Lock()
         self._stopped = threading.Event()
 
@@ -57,10 +60,9 @@ class Batches:
             if self._stopped.is_set():
                 raise StoppedError
             told = batch.mapInArrow(self._deal, REPORT_DDL).toArrow()
-            if told.num_rows:
-                self._refresh()
-                sums = {name: sum(told.column(name).to_pylist()) for name in told.schema.names[2:]}
-                log.info("batch", number=number, **sums)
+            worker.patiently(self._settle)
+            sums = {name: sum(told.column(name).to_pylist()) for name in told.schema.names[2:]}
+            log.info("batch", number=number, **sums)
 
     @property
     def stopped(self) -> bool:
@@ -85,7 +87,7 @@ def main() -> int:
         with Services.open() as services:
             work = worker.consuming_of(services, DATASET, raw=raw)
             worker.patiently(work.sink.prepare)
-            batches = Batches(raw=raw, refresh=lambda: None)
+            batches = Batches(raw=raw, settle=open_aggregates(services.settings, work.plan, services.clock))
             spark = session()
             for one in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(one, lambda *_: batches.stop())

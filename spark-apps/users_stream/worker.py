@@ -96,7 +96,7 @@ def consuming_of(services: Services, dataset: str, *, raw: bool) -> Consuming:
     topic = next((topic for topic in found.topics if topic.raw == raw), None)
     if topic is None:
         raise UserError(f"{found.id} has no {'raw' if raw else 'governed'} topic in its contract")
-    return services.consuming(found, topic, flow=Flow.SPARK)
+    return services.consuming(found, topic, Flow.SPARK, counting=False)
 
 
 def _place(error: BaseException) -> str:

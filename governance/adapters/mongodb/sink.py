@@ -12,7 +12,9 @@ from governance.model.clock import Clock, system_clock
 
 
 class MongoSink:
-    """`DocumentSink` that keeps aggregates. Once `write` has returned, they count what it wrote."""
+    """`DocumentSink` that keeps aggregates. Once `write` has returned they count what it wrote, unless it isn't
+    `counting`: then somebody else settles them, for several who write.
+    """
 
     def __init__(
         self,
@@ -21,9 +23,11 @@ class MongoSink:
         aggregates: Sequence[Aggregate],
         clock: Clock = system_clock,
         smallest: int = SMALLEST,
+        *,
+        counting: bool = True,
     ) -> None:
         """Raises SettingsError for an aggregate of what can't be counted."""
-        self._server, self._plan = server, plan
+        self._server, self._plan, self._counting = server, plan, counting
         self.state = State(server, plan, check(aggregates, plan), clock)
         self.aggregates = Aggregates(server, plan, aggregates, self.state, clock, smallest)
 
@@ -41,7 +45,8 @@ class MongoSink:
     def write(self, documents: Documents) -> Codes:
         """See `DocumentSink.write`."""
         taken = self.state.write(documents)
-        self.aggregates.settle()
+        if self._counting:
+            self.aggregates.settle()
         return taken
 
     def close(self) -> None:
