@@ -14,6 +14,7 @@ from samples.draws import Draws
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BARE_EPOCH = datetime(1970, 1, 1)
 _BEFORE = timedelta(days=30)
 """How long before the start the things of tick 0 were last changed."""
 _MICROSECOND = timedelta(microseconds=1)
@@ -66,7 +67,7 @@ class Feed:
     def place(self, serial: int) -> Place:
         """What row `serial` (from 0) speaks of."""
         if serial < self.keys:
-            moment = self._start - _in(_BEFORE) + _in(_BEFORE) * serial // self.keys
+            moment = self.began + _in(_BEFORE) * serial // self.keys
             return Place(serial, 0, serial, moment, fresh=True)
         each = self.changes + self.news
         before, turn = divmod(serial - self.keys, each)
@@ -89,6 +90,11 @@ class Feed:
         return bisect_left(range(rows), _in(moment - EPOCH), key=lambda serial: self.place(serial).moment)
 
     @property
+    def began(self) -> int:
+        """When the first thing was last changed, in microseconds from 1970."""
+        return self._start - _in(_BEFORE)
+
+    @property
     def _start(self) -> int:
         return _in(self.start - EPOCH)
 
@@ -100,7 +106,7 @@ def moment_at(micros: int) -> datetime:
 
 def written(micros: int) -> str:
     """A moment as most sources write it: 2026-01-01T00:00:00.000000Z."""
-    return f"{moment_at(micros).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{(_BARE_EPOCH + timedelta(microseconds=micros)).isoformat(timespec='microseconds')}Z"
 
 
 def _in(period: timedelta) -> int:

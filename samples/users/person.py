@@ -92,7 +92,7 @@ def person(feed: Feed, place: Place, *, minors: bool = True) -> Person:
         state=state,
         postcode=fill(nation.postcode, now.below(10**6)),
         email=_email(own, first, last, place, moved=not place.fresh and now.below(3) == 0),
-        phone=_phone(place.number),
+        phone=_phone(place.number, nation, rank),
         cell=line(nation.cells, rank),
         born=born,
         registered=_registered(feed, place.number, own),
@@ -130,12 +130,11 @@ def _local(name: str, *, plain: bool) -> str:
     return unicodedata.normalize("NFC", local)
 
 
-def _phone(number: int) -> str:
+def _phone(number: int, nation: Nation, rank: int) -> str:
     """Their own number; in a household or an office that of the first there."""
     for group, every in ((_HOUSEHOLD, _HOUSEHOLDS), (_OFFICE, _OFFICES)):
         if number % every in group:
-            number = number // every * every + group.start
-    nation, rank = nation_of(number)
+            nation, rank = nation_of(number // every * every + group.start)
     return line(nation.lines, rank)
 
 
@@ -143,7 +142,7 @@ def _registered(feed: Feed, number: int, own: Draws) -> int:
     """In the two years before the feed began, or when the person came."""
     if number >= feed.keys:
         return feed.place(feed.first(number)).moment
-    return feed.place(0).moment - _DAY - own.below(2 * 365 * _DAY)
+    return feed.began - _DAY - own.below(2 * 365 * _DAY)
 
 
 def _uuid(seed: int, number: int) -> str:
