@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, ServiceError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted: what was starting is stopped, what was up before still is", file=sys.stderr)
+        return 130
 
 
 def _port(text: str) -> tuple[str, int]:

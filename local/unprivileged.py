@@ -51,6 +51,8 @@ def copied(folder: Path) -> Path:
     target = reachable(folder)
     if target == folder.resolve():
         return target
+    # Another version in the same place is another copy.
+    target = target.with_name(f"{target.name}-{folder.stat().st_mtime_ns:x}")
     if not target.exists():
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         shutil.copytree(folder, fresh, symlinks=True, dirs_exist_ok=True)
