@@ -14,7 +14,7 @@ from samples.draws import Draws
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BARE_EPOCH = datetime(1970, 1, 1)
+_BARE_EPOCH = EPOCH.replace(tzinfo=None)
 _BEFORE = timedelta(days=30)
 """How long before the start the things of tick 0 were last changed."""
 _MICROSECOND = timedelta(microseconds=1)
