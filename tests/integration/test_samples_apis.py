@@ -2,6 +2,8 @@
 
 import json
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -267,6 +270,16 @@ def test_many_clients_at_once_get_the_same_pages(client: Client) -> None:
     with ThreadPoolExecutor(6) as pool:
         pages = list(pool.map(lambda n: client.people(results=40, page_size=n), range(12)))
     assert all(page == pages[0] for page in pages)
+
+
+def test_a_client_that_hangs_up_is_not_spoken_of(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    place = urlsplit(client.server.url)
+    for _ in range(5):
+        with socket.create_connection((place.hostname or "", place.port or 0), 5) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"GET /api/?results=2000 HTTP/1.1\r\n\r\n")
+    assert len(client.people(results=100)) == 170
+    assert capfd.readouterr().err == ""
 
 
 def test_serve_has_every_api_and_ticks_by_itself() -> None:
