@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from governance.contracts.periods import seconds
 from governance.contracts.types import (
     UNDECLARED_SHARE,
     Contract,
@@ -22,16 +21,21 @@ from governance.contracts.types import (
     Protect,
     Scan,
 )
-from governance.contracts.words import STREAM_SINKS
+from governance.enforcement.stream_plan import (
+    SKEW_SECONDS,
+    AggregatePlan,
+    TopicPlan,
+    aggregates_of,
+    identity_of,
+    is_stream,
+    oldest_days,
+    topic_of,
+)
 from governance.errors import ContractError
 from governance.pii.scanner import FieldScan, ScanPlan
 
 SOURCE, PART, POSITION, VERSION = "kasbah_source", "kasbah_part", "kasbah_position", "kasbah_contract"
 """Columns that every governed row carries: where it came from and the contract version that let it through."""
-
-SKEW_SECONDS = 300
-"""How far two clocks that are kept may be apart."""
-_DAY = 86_400
 
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -131,29 +135,6 @@ class SourcePlan:
 
 
 @dataclass(frozen=True)
-class TopicPlan:
-    """The topic of a dataset's governed records. `retention` is an ISO 8601 period, the dataset's own unless the topic
-    has a shorter one.
-    """
-
-    name: str
-    partitions: int = 1
-    retention: str | None = None
-    compacted: bool = False
-
-
-@dataclass(frozen=True)
-class AggregatePlan:
-    """What is counted of people, by columns (`contracts.types.Aggregate`)."""
-
-    name: str
-    by: tuple[str, ...]
-    mean: str | None
-    width: int | None
-    digits: int
-
-
-@dataclass(frozen=True)
 class EnforcementPlan:
     """Everything enforcement needs, and nothing else.
 
@@ -209,7 +190,7 @@ class EnforcementPlan:
     @property
     def is_stream(self) -> bool:
         """Whether its records arrive one by one at a sink that a stream fills."""
-        return _is_stream(self.sinks)
+        return is_stream(self.sinks)
 
     def message_columns(self) -> pa.Schema:
         """What a governed message holds, by name: the stored fields, then the pseudonyms."""
@@ -277,49 +258,14 @@ def compile_plan(dataset: Dataset, contract: Contract) -> EnforcementPlan:
         scan=_scan_plan(dataset, columns, clear),
         undeclared_share=dataset.scanning.undeclared_share,
         sinks=dataset.sinks,
-        topic=_topic(dataset),
+        topic=topic_of(dataset),
         raw_topics=tuple(topic.topic for topic in dataset.topics if topic.raw),
-        identity=_identity(dataset),
-        oldest_days=_oldest_days(dataset) if _is_stream(dataset.sinks) else None,
-        skew_seconds=SKEW_SECONDS if _is_stream(dataset.sinks) else None,
-        aggregates=_aggregates(dataset),
+        identity=identity_of(dataset),
+        oldest_days=oldest_days(dataset),
+        skew_seconds=SKEW_SECONDS if is_stream(dataset.sinks) else None,
+        aggregates=aggregates_of(dataset),
         smallest_group=dataset.smallest_group,
     )
-
-
-def _is_stream(sinks: tuple[str, ...]) -> bool:
-    return not set(STREAM_SINKS).isdisjoint(sinks)
-
-
-def _topic(dataset: Dataset) -> TopicPlan | None:
-    """The topic keeps nothing for longer than the dataset is kept."""
-    topic = dataset.governed_topic
-    if topic is None:
-        return None
-    said = [period for period in (topic.retention, dataset.retention) if period is not None]
-    return TopicPlan(topic.topic, topic.partitions, min(said, key=seconds, default=None), topic.compacted)
-
-
-def _aggregates(dataset: Dataset) -> tuple[AggregatePlan, ...]:
-    name = {one.id: one.name for one in dataset.fields}
-    return tuple(
-        AggregatePlan(a.name, tuple(name[f] for f in a.by), None if a.mean is None else name[a.mean], a.width, a.digits)
-        for a in dataset.aggregates
-    )
-
-
-def _identity(dataset: Dataset) -> tuple[str, ...]:
-    """A person's record is named by the pseudonym, another one by its primary key."""
-    if dataset.subjects:
-        return (dataset.subjects[0].pseudonym_column,)
-    return tuple(one.name for one in dataset.primary_key)
-
-
-def _oldest_days(dataset: Dataset) -> int | None:
-    """Whole days, the last one begun counted whole: no record is refused that may still be kept."""
-    if dataset.record_date is None or dataset.retention is None:
-        return None
-    return -(-seconds(dataset.retention) // _DAY)
 
 
 def _scan_plan(dataset: Dataset, columns: tuple[ColumnPlan, ...], clear: tuple[Field, ...]) -> ScanPlan:

@@ -8,7 +8,8 @@ import pytest
 
 from governance.contracts.load import load_contract, load_folder, read_contracts
 from governance.contracts.types import Contract, Dataset, Line, Topic
-from governance.enforcement.plan import EnforcementPlan, TopicPlan, compile_plan
+from governance.enforcement.plan import EnforcementPlan, compile_plan
+from governance.enforcement.stream_plan import TopicPlan
 
 ROOT = Path(__file__).parents[2]
 DATASETS = load_folder(ROOT / "contracts")
