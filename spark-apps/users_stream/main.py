@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import structlog
 import worker
@@ -31,11 +32,14 @@ from governance.flows.consuming import Consuming
 DATASET = "users.people/person"
 _LONGEST_BATCH = 60.0
 """Seconds that a stop waits for the batch under way; then it is left to be done again."""
+_LOOKING = 0.5
+"""Seconds between two looks at whether it is to stop."""
 _EVERY = "250 milliseconds"
 """How often Spark looks for what is new, at most."""
 USER, INTERNAL, TRANSIENT = 1, 70, 75
 """Exit codes, as the command line's: what you can mend, what is wrong with us, what may work later."""
 
+T = TypeVar("T")
 log = structlog.get_logger("users_stream")
 
 
@@ -44,34 +48,23 @@ class StoppedError(Exception):
 
 
 class Batches:
-    """What is done with each micro-batch, on the driver. `settle` counts what tasks have changed: by one process, once
-    for all of them.
+    """What is done with each micro-batch, on the driver, until `stop` is set. `settle` counts what tasks have changed:
+    by one process, once for all of them.
     """
 
-    def __init__(self, *, raw: bool, settle: Callable[[], None]) -> None:
-        self._deal = partial(worker.deal, dataset=DATASET, raw=raw)
-        self._settle = settle
+    def __init__(self, deal: worker.Deal, settle: Callable[[], None], stop: threading.Event) -> None:
+        self._deal, self._settle, self.stop = deal, settle, stop
         self._one = threading.Lock()
-        self._stopped = threading.Event()
 
     def take(self, batch: DataFrame, number: int) -> None:
         """For `foreachBatch`. Returns once all is written and counted; an error leaves it to be done again."""
         with self._one:
-            if self._stopped.is_set():
+            if self.stop.is_set():
                 raise StoppedError
             told = batch.mapInArrow(self._deal, REPORT_DDL).toArrow()
-            worker.patiently(self._settle)
+            _patiently(self._settle, self.stop)
             sums = {name: sum(told.column(name).to_pylist()) for name in told.schema.names[2:]}
             log.info("batch", number=number, **sums)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it was told to stop."""
-        return self._stopped.is_set()
-
-    def stop(self) -> None:
-        """No batch begins any more."""
-        self._stopped.set()
 
     def wait(self) -> None:
         """Return once the batch under way is done, or after a minute."""
@@ -81,28 +74,53 @@ class Batches:
 
 def main() -> int:
     """Run until told to stop (SIGTERM, SIGINT) or, with --once, until what there is has been read."""
-    options = _options()
-    raw = options.topic == "raw"
+    options, stop = _options(), threading.Event()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: stop.set())
     try:
         with Services.open() as services:
-            work = worker.consuming_of(services, DATASET, raw=raw)
-            worker.patiently(work.sink.prepare)
-            batches = Batches(raw=raw, settle=open_aggregates(services.settings, work.plan, services.clock))
             spark = session()
-            for one in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(one, lambda *_: batches.stop())
+            for one in (signal.SIGTERM, signal.SIGINT):  # Spark has put its own there
+                signal.signal(one, lambda *_: stop.set())
             try:
-                return _wait(start(spark, services, work, batches, options), batches)
+                run(spark, services, options, stop)
             finally:
                 spark.stop()
     except KasbahError as error:
         log.error("ended", why=str(error))  # noqa: TRY400  one sentence, never a stack trace
         return TRANSIENT if isinstance(error, TransientError) else USER
+    except StreamingQueryException as error:
+        log.error("ended", why=_cause(str(error)))  # noqa: TRY400  the same
+        return INTERNAL
+    return 0
+
+
+def run(spark: SparkSession, services: Services, options: argparse.Namespace, stop: threading.Event) -> None:
+    """Read until `stop` is set, or to the topic's end; the batch under way is finished.
+
+    Raises UserError where contract, topic or a store must be mended first, StreamingQueryException where a task fails.
+    """
+    raw = options.topic == "raw"
+    work = worker.consuming_of(services, options.dataset, raw=raw)
+    settle = open_aggregates(services.settings, work.plan, services.clock)
+    batches = Batches(partial(worker.deal, dataset=options.dataset, raw=raw), settle, stop)
+    try:
+        _patiently(work.sink.prepare, stop)
+        query = _start(spark, services, work, batches, options)
+        while not query.awaitTermination(_LOOKING):
+            if stop.is_set():
+                batches.wait()
+                query.stop()
+                return
+    except (StreamingQueryException, StoppedError):
+        if not stop.is_set():
+            raise
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="users_stream", description=__doc__)
     parser.add_argument("--topic", choices=("governed", "raw"), default="governed", help="which of its topics is read")
+    parser.add_argument("--dataset", default=DATASET, help=argparse.SUPPRESS)
     parser.add_argument("--once", action="store_true", help="end when what there is now has been read")
     parser.add_argument("--checkpoint", required=True, help="where Spark notes how far it is: a folder, or s3a://…")
     parser.add_argument("--records", type=int, default=20_000, help="how many a micro-batch has at most")
@@ -121,13 +139,13 @@ def session() -> SparkSession:
     )
 
 
-def start(
+def _start(
     spark: SparkSession, services: Services, work: Consuming, batches: Batches, options: argparse.Namespace
 ) -> StreamingQuery:
     """Begin to read. The control database decides where, the checkpoint only spares looking."""
     kafka = services.settings.kafka
     secrets = {name: secret.get_secret_value() for name, secret in kafka.options.items()}
-    positions = worker.patiently(lambda: _positions(work, kafka.brokers, secrets))
+    positions = _patiently(lambda: _positions(work, kafka.brokers, secrets), batches.stop)
     source = spark.readStream.format("kafka").options(**kafka_options(kafka.brokers, secrets))
     source = source.option("subscribe", work.topic).option("includeHeaders", "true")
     source = source.option("startingOffsets", starting_offsets(spark, options.checkpoint, work.topic, positions))
@@ -151,19 +169,14 @@ def _positions(work: Consuming, brokers: str, options: dict[str, str]) -> dict[i
     return found
 
 
-def _wait(query: StreamingQuery, batches: Batches) -> int:
-    """Until it ends or is told to; the batch under way is finished before."""
-    try:
-        while not query.awaitTermination(1):
-            if batches.stopped:
-                batches.wait()
-                query.stop()
-                break
-    except StreamingQueryException as error:
-        if not batches.stopped:
-            log.error("ended", why=_cause(str(error)))  # noqa: TRY400  one sentence, never a stack trace
-            return INTERNAL
-    return 0
+def _patiently(act: Callable[[], T], stop: threading.Event) -> T:
+    """Do it, again while something is away. Raises StoppedError if told to stop meanwhile."""
+
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise StoppedError
+
+    return worker.patiently(act, sleep=sleep)
 
 
 def _cause(told: str) -> str:

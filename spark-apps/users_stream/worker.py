@@ -24,6 +24,7 @@ from governance.flows.stream import Patience
 log = structlog.get_logger("users_stream")
 
 T = TypeVar("T")
+Deal = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 _open = ExitStack()
 """What this process holds open until it ends."""
 
@@ -65,7 +66,11 @@ def take(work: Consuming, one: Slice) -> Counts:
             batch.end()
 
 
-def patiently(act: Callable[[], T], before_waiting: Callable[[], None] = lambda: None) -> T:
+def patiently(
+    act: Callable[[], T],
+    before_waiting: Callable[[], None] = lambda: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
     """Do it; while a store is away or slower than a lease lasts, say so, wait, and do it again."""
     patience, said = Patience(), ""
     while True:
@@ -76,7 +81,7 @@ def patiently(act: Callable[[], T], before_waiting: Callable[[], None] = lambda:
                 said = str(error)
                 log.warning("waiting", why=said)
         before_waiting()
-        time.sleep(patience.next())
+        sleep(patience.next())
 
 
 def _finish(batch: Batch) -> None:
