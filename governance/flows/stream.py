@@ -25,9 +25,7 @@ _POLL = 0.5
 _STEP = 0.25
 _LETTING_GO = 20.0
 """Seconds that a batch in hand gets to end in, when its partitions go or the process is told to stop."""
-_IDLE = 3
-"""Polls in a row that bring nothing, after which a topic is read to its end."""
-_ALONE = 60
+_ALONE = 240
 """Polls without a partition, after which another member has them all."""
 
 
@@ -142,25 +140,24 @@ class _Session:
     def go(self, *, once: bool) -> None:
         """Read on until told to stop, or with `once` until nothing more comes."""
         self._subscriber.subscribe(self._work.topic, self._position, self._lost)
-        patience, idle, goals = self._stream.patience(), 0, None
+        patience, alone, goals = self._stream.patience(), 0, None
         while not self._stop.is_set():
             try:
                 messages = self._gather()
-                patience.reset()
-                if once and goals is None and self._next:
-                    goals = self._subscriber.ends()
             except TransientError as error:
                 self._watch.waits(self._work.source, str(error))
                 self._stop.wait(patience.next())
                 continue
+            patience.reset()
             self._watch.beats(self._work.source)
+            alone = 0 if self._next else alone + 1
+            if once and goals is None and self._next:
+                goals = self._goals()
             if messages:
-                idle = 0
                 self._take(messages)
             else:
-                idle += 1
                 self._settle()
-            if once and self._is_done(goals, idle):
+            if once and (self._is_done(goals) or alone >= _ALONE):
                 self._settle()
                 return
 
@@ -172,10 +169,18 @@ class _Session:
             self._gone.set()
             self._storer.shutdown()
 
-    def _is_done(self, goals: dict[int, int] | None, idle: int) -> bool:
-        if goals is not None and all(self._next.get(p, 0) >= end for p, end in goals.items()):
-            return True
-        return idle >= (_IDLE if self._next else _ALONE)
+    def _goals(self) -> dict[int, int] | None:
+        """Where the partitions end now; None if the brokers don't say."""
+        try:
+            return self._subscriber.ends()
+        except TransientError:
+            return None
+
+    def _is_done(self, goals: dict[int, int] | None) -> bool:
+        """Whether all that was there at the beginning has been taken."""
+        if goals is None:
+            return False
+        return all(self._next.get(p, 0) >= end for p, end in goals.items()) or self._subscriber.caught_up()
 
     def _gather(self) -> list[Message]:
         """What there is; while a batch is being stored, there may as well be more."""
@@ -183,7 +188,10 @@ class _Session:
         messages = self._subscriber.poll(most, _POLL)
         while messages and len(messages) < most and self._storing and not self._storing.done():
             generation = self._gone
-            more = self._subscriber.poll(most - len(messages), 0.02)
+            try:
+                more = self._subscriber.poll(most - len(messages), 0.02)
+            except TransientError:
+                return messages if self._gone is generation else []  # they have been handed out, and count on
             if self._gone is not generation:
                 return more
             messages += more

@@ -45,6 +45,12 @@ class Subscriber(Protocol):
         """The end of each partition that is assigned."""
         ...
 
+    def caught_up(self) -> bool:
+        """Whether everything that was there has been handed out, of each partition that is assigned; False without
+        any. A partition's last offsets may be empty (compacted away), so positions don't tell.
+        """
+        ...
+
     def close(self) -> None:
         """Leave the group."""
         ...

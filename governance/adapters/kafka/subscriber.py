@@ -30,6 +30,7 @@ _ASKING = 10.0
 
 _OPTIONS: dict[str, Any] = {
     "enable.auto.commit": False,
+    "enable.partition.eof": True,
     "enable.auto.offset.store": False,
     "auto.offset.reset": "earliest",
     "partition.assignment.strategy": "range",
@@ -77,6 +78,7 @@ class KafkaSubscriber:
         self._failed: BaseException | None = None
         self._gathered: list[Message] = []
         self._assigned: tuple[int, ...] = ()
+        self._at_end: set[int] = set()
         self._paused, self._kept = False, 0
         self._outside = False
         self._join: Callable[[], None] = _nothing
@@ -155,6 +157,10 @@ class KafkaSubscriber:
         """See `Subscriber.ends`."""
         return {p: self._marks(p)[1] for p in self._assigned}
 
+    def caught_up(self) -> bool:
+        """See `Subscriber.caught_up`."""
+        return bool(self._assigned) and not self._gathered and self._at_end >= set(self._assigned)
+
     def close(self) -> None:
         """See `Subscriber.close`."""
         self._consumer.close()
@@ -169,14 +175,19 @@ class KafkaSubscriber:
         for one in came:
             error = one.error()
             if error is not None:
-                self._note(error)
+                if error.code() == KafkaError._PARTITION_EOF:
+                    self._at_end.add(int(one.partition() or 0))
+                else:
+                    self._note(error)
                 continue
             message = _message(one)
+            self._at_end.discard(message.partition)
             size += len(message.value or b"")
             count += 1
             self._gathered.append(message)
-        if count:
+        if len(came):
             self._away = ""
+        if count:
             self._mean = max(64.0, size / count, self._mean / 2)
         return len(came), size
 
@@ -246,6 +257,7 @@ class KafkaSubscriber:
 
     def _let_go(self, taken: list[TopicPartition], lost: Callable[[Sequence[int]], None]) -> None:
         self._gathered.clear()
+        self._at_end.clear()
         gone = sorted(one.partition for one in taken)
         self._assigned = tuple(p for p in self._assigned if p not in gone)
         lost(gone)
