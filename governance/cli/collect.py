@@ -162,13 +162,18 @@ def _show_status(services: Services, dataset: Dataset, as_json: bool) -> None:
     if as_json:
         typer.echo(_as_json([_row(place, standing) for place, standing in found]))
         return
-    table = Table("source", "pages", "last moved", "newest record", "outcomes", "trouble", title=dataset.id)
+    table = Table("source", "pages", "last moved", "newest record", "outcomes", title=dataset.id)
+    troubles = []
     for place, standing in found:
         state = CollectState.of(standing.state)
         moments = [f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "" for moment in (standing.at, state.newest)]
-        cells = (place.source, f"{standing.position:,}", *moments, described(standing.counts), _wrong(state.trouble))
+        cells = (place.source, f"{standing.position:,}", *moments, described(standing.counts))
         table.add_row(*(Text(cell) for cell in cells))
-    console().print(table)
+        troubles += [_wrong(state.trouble)] if state.trouble else []
+    out = console()
+    out.print(table)
+    for trouble in troubles:
+        out.print(Text(trouble), soft_wrap=True)
 
 
 def _row(place: Place, standing: Standing) -> dict[str, Any]:
@@ -178,10 +183,8 @@ def _row(place: Place, standing: Standing) -> dict[str, Any]:
     return {"source": place.source} | how | {"trouble": trouble, "counts": asdict(standing.counts)}
 
 
-def _wrong(trouble: Trouble | None) -> str:
-    if trouble is None:
-        return ""
-    return f"{trouble.what} ({trouble.polls:,} times since {trouble.since:%Y-%m-%d %H:%M})"
+def _wrong(trouble: Trouble) -> str:
+    return f"stands still since {trouble.since:%Y-%m-%d %H:%M}, {trouble.polls:,} polls: {trouble.what}"
 
 
 def _as_json(value: object) -> str:
