@@ -13,7 +13,7 @@ from workers import Worker, until
 
 from local.service import Service
 
-SLOWEST = 120.0
+SLOWEST = 300.0
 """Seconds that a worker may take until it moves on, on a slow machine with services just restarted."""
 _START = 6.0
 """Seconds within which a kill may come before a worker has done anything."""

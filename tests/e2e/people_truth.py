@@ -1,6 +1,6 @@
 """People as they must be found in the stores, by what was served of them: rows, and figures about them all."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
@@ -12,8 +12,10 @@ from samples.users import Person
 ENCRYPTED = ("full_name", "user_name", "email", "phone", "cell", "address")
 """The columns that hold tokens, by field id and name alike."""
 CLEAR = ("gender", "title", "email_domain", "age", "registered_at", "nationality", "updated_at")
+UNREAD = ("login.password", "login.salt", "login.md5", "login.sha1", "login.sha256", "id", "picture", "dob.age",
+          "registered.age", "location.coordinates", "location.timezone")  # fmt: skip
+"""What the contract never reads into a record, by dotted name."""
 _EMPTY = (None, "", "N/A")
-SMALLEST_GROUP = 5
 
 Plain = dict[str, Any]
 
@@ -58,19 +60,24 @@ def hashable(one: Plain, *, aged: bool) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted((name, value) for name, value in one.items() if aged or name != "age"))
 
 
-def figures(people: Iterable[Plain]) -> dict[str, Any]:
-    """The figures about all of them: a plain recomputation."""
-    everybody = list(people)
-    ages: dict[str, list[int]] = defaultdict(list)
-    for one in everybody:
-        ages[one["nationality"]].append(one["age"])
+def figures(people: Iterable[Plain]) -> dict[str, dict[tuple[Any, ...], tuple[int, int | None]]]:
+    """How many people each group of each aggregate of the contract has, and the sum of their ages where it is asked
+    for: a plain recomputation.
+    """
+    by = {
+        "all": ((), True),
+        "nationality": (("nationality",), True),
+        "nationality_and_gender": (("nationality", "gender"), False),
+        "age": (("age",), False),
+        "email_domain": (("email_domain",), False),
+    }
+    groups: dict[str, dict[tuple[Any, ...], list[int]]] = {name: defaultdict(list) for name in by}
+    for one in people:
+        for name, (columns, _) in by.items():
+            groups[name][tuple(one[column] for column in columns)].append(one["age"])
     return {
-        "people": len(everybody),
-        "nationality_gender": Counter((one["nationality"], one["gender"]) for one in everybody),
-        "mean_age": sum(one["age"] for one in everybody) / len(everybody) if everybody else None,
-        "mean_age_by_nationality": {nation: sum(some) / len(some) for nation, some in ages.items()},
-        "ages": Counter(one["age"] for one in everybody),
-        "email_domains": Counter(one["email_domain"] for one in everybody if one["email_domain"]),
+        name: {key: (len(ages), sum(ages) if by[name][1] else None) for key, ages in found.items()}
+        for name, found in groups.items()
     }
 
 

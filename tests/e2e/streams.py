@@ -1,29 +1,37 @@
 """Installations whose streams run on real services: where they stand, what feeds them, and that they come to an end."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import httpx
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
+from cassandra.policies import RoundRobinPolicy
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from killing import SLOWEST
-from stacks import KASBAH, Stack
+from pymongo import MongoClient
+from stacks import KASBAH, ROOT, Stack
 from watching import Watch, ends
 from workers import Worker, until
 
+from local.cassandra import PASSWORD, USER, Cassandra
 from local.elasticsearch import Elasticsearch
 from local.kafka import Kafka
+from local.mongodb import MongoDB
 from local.service import Service
 from samples.feed import Feed
 from samples.serving import Api, ApiServer
 from samples.ticks import Ticks
 
-DRAINING = 240.0
+DRAINING = 600.0
 """Seconds that everything may take to its end, once the sources stand still."""
 
 
@@ -54,6 +62,33 @@ def on_services(stack: Stack, *services: Service) -> Stack:
 def kasbah(stack: Stack, name: str, *arguments: str) -> Worker:
     """`kasbah …` as a worker."""
     return Worker(name, [str(KASBAH), *arguments], stack.environment, stack.folder)
+
+
+def spark(stack: Stack, name: str, *arguments: str, logs: Path | None = None) -> Worker:
+    """The users stream as a worker; all that Spark keeps is below the stack's folder."""
+    command = [sys.executable, "-m", "local.spark", "users_stream", *arguments]
+    environment = stack.environment | {"KASBAH_STATE": str(stack.folder / "spark")}
+    return Worker(name, command, environment, ROOT, logs=logs or stack.folder)
+
+
+@contextmanager
+def session_of(cassandra: Cassandra) -> Iterator[Session]:
+    """A connection to Cassandra."""
+    profiles = {EXEC_PROFILE_DEFAULT: ExecutionProfile(load_balancing_policy=RoundRobinPolicy(), request_timeout=60)}
+    place = {"port": cassandra.port, "protocol_version": 5, "execution_profiles": profiles}
+    cluster = Cluster(["127.0.0.1"], auth_provider=PlainTextAuthProvider(USER, PASSWORD), **place)
+    try:
+        yield cluster.connect()
+    finally:
+        cluster.shutdown()
+
+
+def without_people(cassandra: Cassandra, mongodb: MongoDB) -> None:
+    """Nobody before has left a keyspace or a database of users."""
+    with session_of(cassandra) as session:
+        session.execute("DROP KEYSPACE IF EXISTS users", timeout=60)
+    with MongoClient(mongodb.address) as client:
+        client.drop_database("users")
 
 
 def without_topics(kafka: Kafka, *names: str) -> None:

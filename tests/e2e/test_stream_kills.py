@@ -6,12 +6,15 @@ KASBAH_KILLS says how many kills (10 unless said; `make soak` asks for 100), KAS
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from feed_truth import Shape, held, outcomes, unread
 from killing import Havoc, draws, kills, load
 from opening import held_records, services_of
+from people_stores import assert_shown, counted_people, stored_people
+from people_truth import UNREAD, figures, hashable, plain
 from product_truth import comparable, document, indexed
 from services import make_topic
 from stacks import Make, Stack
@@ -24,22 +27,28 @@ from streams import (
     on_services,
     read_to_its_end,
     served,
+    spark,
     without_index,
+    without_people,
     without_topics,
 )
 from watching import Watch
 from workers import at_work, until
 
+from local.cassandra import Cassandra
 from local.elasticsearch import Elasticsearch
 from local.kafka import Kafka
+from local.mongodb import MongoDB
 from samples.feed_truth import final_of
 from samples.products import ProductSource
 from samples.products.api import ProductApi
 from samples.ticks import Ticks
 from samples.traits import Row
+from samples.users import UserSource
+from samples.users.api import UserApi
 
 pytestmark = pytest.mark.timeout(7200)
-PRODUCTS = "store.products/product"
+PEOPLE, PRODUCTS = "users.people/person", "store.products/product"
 
 
 @pytest.fixture
@@ -97,6 +106,43 @@ def test_each_raw_record_is_enforced_once_however_often_its_consumer_is_killed(
     malformed = Counter(unread(value) if value is not None else frozenset() for value in NO_RECORDS)
     none = Counter({("malformed", shape): count * stranger.steps for shape, count in malformed.items()})
     _assert_held(shop, held(rows) + none)
+
+
+def test_each_person_is_stored_and_counted_once_however_often_collector_and_spark_are_killed(
+    make_stack: Make, kafka: Kafka, cassandra: Cassandra, mongodb: MongoDB
+) -> None:
+    without_topics(kafka, "users", "users_raw")
+    without_people(cassandra, mongodb)
+    stack = on_services(make_stack(), kafka, cassandra, mongodb)
+    began = datetime.now(UTC).date()
+    source, ticks = UserSource(feed(33, keys=600, changed=30, fresh=3), today=began), Ticks()
+    collector = kasbah(stack, "collector", "collect", "users.people", "--every", "0.2")
+    driver = spark(stack, "driver", "--topic", "governed")
+    with served(stack, "users_api", UserApi(source, ticks), ticks), Watch(stack.control, PEOPLE) as watch:
+        with at_work(collector, driver):
+            with load(ticks.advance, every=0.25):
+                havoc = Havoc(draws("users"), watch, {"collect": collector, "spark": driver})
+                havoc.reign(kills(3), [kafka])
+            there = source.feed.rows(ticks.now())
+            until("all is collected", lambda: watch.counts("collect")["read"] >= there, havoc.workers, DRAINING)
+            read_to_its_end(watch, "spark", kafka.address, "users", havoc.workers)
+            collector.stop()
+            driver.stop()
+        rows = list(source.rows(0, there))
+        _assert_counted(watch.counts("collect"), outcomes(rows), len(rows))
+        streamed = watch.counts("spark")
+        assert streamed["read"] == streamed["admitted"] >= len(final_of(rows))
+    aged = datetime.now(UTC).date() == began
+    people = [plain(row, began) for row in final_of(rows).values()]
+    with services_of(stack) as services:
+        stored = stored_people(services, cassandra)
+        found = held_records(services, PEOPLE)
+    assert Counter(hashable(one, aged=aged) for one in stored) == Counter(hashable(one, aged=aged) for one in people)
+    wanted = held(rows, UNREAD)
+    assert (found - wanted, wanted - found) == (Counter(), Counter())
+    if aged:
+        assert counted_people(mongodb) == figures(people)
+    assert_shown(mongodb, figures(stored))
 
 
 def _assert_counted(counted: Counter[str], truth: Counter[str], read: int) -> None:

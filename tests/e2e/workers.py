@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.supervise import Running
 
-STOPPING = 60
+STOPPING = 120
 """Seconds that an orderly end may take."""
 _LAST_WORDS = 4000
 
