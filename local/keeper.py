@@ -1,16 +1,17 @@
 """Starts one service and sees to it that the service doesn't outlive the process that wanted it.
 
 Run as a script by `local.supervise`, with nothing but the standard library. The first line of standard input is JSON:
-command, environment, cwd, user and group (or null), log, signal, grace (seconds). The answer on standard output is the
-service's pid. After that a line `keep` lets the service live on, and the keeper goes. The end of the input, or of the
-parent, without that line stops the service by its signal, and all that it started by SIGKILL after the grace. So the
-parent may be killed at any moment.
+command, environment, cwd, user and group (or null), log, signal, grace (seconds), leavings: folders that go with the
+service where its parent has gone. The answer on standard output is the service's pid. After that a line `keep` lets
+the service live on, and the keeper goes. The end of the input, or of the parent, without that line stops the service
+by its signal, and all that it started by SIGKILL after the grace. So the parent may be killed at any moment.
 """
 
 import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,7 +53,11 @@ def main() -> int:
             break
     # The leader is a zombie until it is waited for, so its number is still ours and the group can be killed safely.
     _signal_group(service.pid, signal.SIGKILL)
-    return service.wait()
+    code = service.wait()
+    if os.getppid() != parent:
+        for folder in order["leavings"]:
+            shutil.rmtree(folder, ignore_errors=True)
+    return code
 
 
 def _default_signals() -> None:

@@ -83,7 +83,7 @@ class PostgresServer(Service):
         command: list[str | Path] = [binaries / "postgres", "-D", self.data]
         for name, value in (_SETTINGS | {"unix_socket_directories": str(self.socket)} | self.options).items():
             command += ["-c", f"{name}={value}"]
-        return Launch(command, os.environ, Path("/"), user)
+        return Launch(command, os.environ, user=user, leavings=[self.socket])
 
     def ready(self) -> bool:
         """It answers a query, and has the databases."""

@@ -107,10 +107,11 @@ class Service(ABC):
         except Exception:  # noqa: BLE001  (clients raise what they like)
             return False
 
-    def start(self, *, kept: bool = False) -> Self:
+    def start(self, *, kept: bool = False, fleeting: bool = False) -> Self:
         """Start it and return once it answers; at once if it already runs on this folder.
 
-        It ends with this Python process, unless it is `kept`. Raises ServiceError.
+        It ends with this Python process, unless it is `kept`; if it is `fleeting`, and this process is killed, its
+        folder goes too. Raises ServiceError.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.refuses_root:
@@ -120,8 +121,7 @@ class Service(ABC):
                 return self
             self._forget()
             self._claim_ports()
-            launch = replace(self.launch(), first_signal=self.stop_signal, grace_seconds=self.grace_seconds)
-            child = supervise.start(launch, self.log)
+            child = supervise.start(self._order(fleeting), self.log)
             try:
                 child.running.write(self.folder / "process.json")
                 supervise.await_ready(child, self.ready, self.ready_seconds, self.title, self.log)
@@ -151,6 +151,11 @@ class Service(ABC):
         """Stop, and delete everything that it kept."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _order(self, fleeting: bool) -> Launch:
+        launch = self.launch()
+        leavings = [*launch.leavings, self.folder] if fleeting else launch.leavings
+        return replace(launch, first_signal=self.stop_signal, grace_seconds=self.grace_seconds, leavings=leavings)
 
     def _end(self, how: str) -> None:
         running = self.running()

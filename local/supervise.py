@@ -34,7 +34,8 @@ class ServiceError(RuntimeError):
 @dataclass(frozen=True)
 class Launch:
     """What to run. `user` and `group` are ids for a root caller's services that refuse to run as root; `first_signal`
-    asks for the end, and SIGKILL comes after the grace.
+    asks for the end, and SIGKILL comes after the grace;
+    `leavings` are folders that are of no use once it and its owner are gone.
     """
 
     command: Sequence[str | Path]
@@ -44,6 +45,7 @@ class Launch:
     group: int | None = None
     first_signal: signal.Signals = signal.SIGTERM
     grace_seconds: float = GRACE_SECONDS
+    leavings: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def start(launch: Launch, log: Path) -> Child:
         "log": str(log),
         "grace": launch.grace_seconds,
         "signal": int(launch.first_signal),
+        "leavings": [str(folder) for folder in launch.leavings],
     }
     keeper = subprocess.Popen(
         [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py"))],

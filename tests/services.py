@@ -35,7 +35,7 @@ def running(make: Callable[[Path], _S]) -> Iterator[_S]:
     folder.chmod(0o755)
     service = make(folder / "service")
     try:
-        yield service.start()
+        yield service.start(fleeting=True)
     finally:
         service.remove()
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
 """The smallest service there is, for the tests of how services are run. As a script: start one and await the end.
 
-python small_service.py FOLDER owned|kept|never-ready [PORT]   prints the pids of the service and of its child
+python small_service.py FOLDER owned|fleeting|kept|never-ready   prints the pids of the service and of its child
 """
 
 import os
@@ -75,6 +75,6 @@ if __name__ == "__main__":
     how = sys.argv[2]
     if how == "never-ready":
         NeverReady(Path(sys.argv[1])).start(kept=True)
-    service = Small(Path(sys.argv[1])).start(kept=how == "kept")
+    service = Small(Path(sys.argv[1])).start(kept=how == "kept", fleeting=how == "fleeting")
     service.say_pids()
     time.sleep(600)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,8 +49,12 @@ def kill(program: "subprocess.Popen[str]") -> None:
 
 
 def gone(pids: list[int], seconds: float = 10) -> bool:
+    return eventually(lambda: not any(birth_of(pid) for pid in pids), seconds)
+
+
+def eventually(so: Callable[[], bool], seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
-    while any(birth_of(pid) for pid in pids):
+    while not so():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
@@ -65,10 +69,18 @@ def test_a_service_answers_when_it_is_started_and_leaves_nothing_when_it_is_stop
     assert gone([*pids], 0.1) and small.running() is None
 
 
-def test_a_crash_of_the_parent_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_crash_of_the_parent_leaves_no_process_and_the_log(tmp_path: Path) -> None:
     program, pids = starter(tmp_path / "small", "owned")
     kill(program)
     assert gone(pids)
+    assert (tmp_path / "small" / "log").exists()
+
+
+def test_a_crash_of_a_test_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    program, pids = starter(tmp_path / "small", "fleeting")
+    kill(program)
+    assert gone(pids)
+    assert eventually(lambda: not (tmp_path / "small").exists())
 
 
 def test_a_crash_of_the_command_that_is_still_starting_it_leaves_nothing_behind(tmp_path: Path) -> None:
