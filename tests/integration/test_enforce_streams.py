@@ -8,16 +8,20 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from desk import Desk, raw
+from typer.testing import CliRunner
 
 from governance.adapters.presidio.scanner import PresidioScanner
 from governance.adapters.sources.json_batch import Gathering
 from governance.adapters.sources.json_values import decode, to_row
+from governance.cli.main import app
 from governance.contracts.load import load_folder
 from governance.enforcement.apply import enforce
 from governance.enforcement.outcomes import Enforced
 from governance.enforcement.plan import EnforcementPlan, compile_plan
 from governance.enforcement.reading import with_origin
+from governance.errors import UserError
 from governance.flows.source import SourceBatch
 from governance.flows.unsealing import unseal
 from samples.feed import START, Feed
@@ -25,7 +29,8 @@ from samples.products import ProductSource
 from samples.traits import Row
 from samples.users import UserSource
 
-CONTRACTS = load_folder(Path(__file__).parents[2] / "contracts")
+ROOT = Path(__file__).parents[2]
+CONTRACTS = load_folder(ROOT / "contracts")
 ROWS = 3000
 
 
@@ -199,3 +204,15 @@ def test_a_record_without_a_name_reaches_no_stream(streaming: Desk, presidio: Pr
     assert outcomes(done) == {0: ("no_subject_key", "id", None)}
     done = take(streaming, [nobody], "users_api", presidio, replace(plan, sinks=("warehouse",)))
     assert outcomes(done) == {0: ("admitted", None, None)}
+
+
+def test_what_only_streams_fill_is_loaded_by_no_batch(
+    control: sa.Engine, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KASBAH_CONTROL", database)
+    monkeypatch.setenv("KASBAH_CONTRACTS", str(ROOT / "contracts"))
+    assert CliRunner().invoke(app, ["keys", "init"]).exit_code == 0
+    done = CliRunner().invoke(app, ["ingest", "store.products"])
+    assert isinstance(done.exception, UserError)
+    assert "goes to kafka and elasticsearch: load it with `kasbah collect` and `kasbah stream`" in str(done.exception)

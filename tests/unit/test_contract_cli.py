@@ -91,6 +91,21 @@ def test_plan_prints_what_enforcement_will_know():
     assert plan["key"] == ["order_id"]
 
 
+def test_plan_prints_what_a_stream_needs():
+    said = run("plan", "users.people", "--contracts", STORE).output
+    for line in (
+        "sinks: kafka, cassandra, mongodb; a record is named by person_pseudonym",
+        "governed topic: users, 3 partition(s), compacted, kept for P30Y",
+        "raw topics: users_raw",
+        "refused: records older than 10950 days by registered_at",
+        "held: records over 300 s ahead of the clock by updated_at",
+    ):
+        assert f"\n{line}\n" in said
+    assert "dropped unread from users_raw: login.password, " in said
+    assert "full_name      string, encrypt of person, concat of first_name, last_name" in said
+    assert "raw topics" not in run("plan", "store.orders", "--contracts", STORE).output
+
+
 def test_plan_of_a_misspelt_dataset_helps():
     done = run("plan", "store.order", "--contracts", STORE)
     assert "Did you mean 'store.orders'" in str(done.exception)
