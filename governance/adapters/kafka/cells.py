@@ -14,7 +14,7 @@ from confluent_kafka import Message as Received
 from confluent_kafka.admin import AdminClient
 
 from governance.enforcement.plan import EnforcementPlan
-from governance.errors import StoreUnavailableError
+from governance.errors import SettingsError, StoreUnavailableError
 from governance.flows.stored import Copy, Piece
 from governance.flows.stored_records import rows_of, stray_identity
 
@@ -24,6 +24,7 @@ _KEY, _VALUE = "message key", "message value"
 
 _ROWS = 2_000
 _SECONDS = 15.0
+_MORE_SECONDS = 0.05
 _GIVE_UP = 4
 """Polls in a row that bring nothing although there is something, before the brokers are taken to be away."""
 _GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
@@ -83,14 +84,19 @@ class TopicCells:
         )
 
     def _settings(self, plan: EnforcementPlan) -> dict[str, Any]:
-        return self._options | {"bootstrap.servers": self._brokers(plan), "log_level": 0, "error_cb": _nothing}
+        brokers = self._brokers(plan)
+        if not brokers:
+            raise SettingsError("no brokers are set: KASBAH_KAFKA__BROKERS, or [kafka] brokers in kasbah.toml")
+        return self._options | {"bootstrap.servers": brokers, "log_level": 0, "error_cb": _nothing}
 
 
 def _some(consumer: Consumer, topic: str, start: int, end: int) -> tuple[list[Received], int]:
     """Some records, and the offset after them; the end where there are none left."""
     for _ in range(_GIVE_UP):
         with _translated(topic):
-            polled = consumer.consume(_ROWS, _SECONDS / _GIVE_UP)
+            # The first is waited for; with it there are mostly others, which aren't waited for long.
+            polled = consumer.consume(1, _SECONDS / _GIVE_UP)
+            polled += consumer.consume(_ROWS, _MORE_SECONDS) if polled and polled[0].error() is None else []
         records = []
         for one in polled:
             error = one.error()
