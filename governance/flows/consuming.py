@@ -5,7 +5,7 @@ again writes the same documents under the same versions, which changes nothing.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from governance.enforcement.outcomes import QUARANTINED, Reason
 from governance.enforcement.plan import EnforcementPlan
+from governance.errors import TransientError
 from governance.flows.decoding import Fault, GovernedReader
-from governance.flows.documents import NO_DOCUMENTS, Codes, Documents, DocumentSink, Taken
+from governance.flows.documents import NO_DOCUMENTS, Codes, Documents, DocumentSink, QueuingSink, Taken
 from governance.flows.enforcing import Keyring, Lease
 from governance.flows.holding import Held, seal_faults
 from governance.flows.progress import Counts, Flow, MovedOnError, Place, ProgressStore, Standing
@@ -85,6 +86,7 @@ class Batch:
         self._lease_of = ExitStack()
         self._lease: Lease | None = None
         self._judged = _Judged()
+        self._begun: Callable[[], Codes] | None = None
         self._taken: Codes | None = None
         self._refused_by_sink: pa.RecordBatch | None = None
         self.stored = Stored(oldest=min((m.timestamp for m in messages if m.timestamp is not None), default=None))
@@ -111,6 +113,22 @@ class Batch:
         else:
             self._judged = self._judge_raw(reader)
 
+    @property
+    def deletes(self) -> bool:
+        """Whether it has tombstones, as far as it was judged."""
+        return None in self._judged.documents.values
+
+    def begin(self) -> None:
+        """Let the sink begin, where it can while it writes another batch: not with tombstones, which must find what
+        stands before them written, nor under a lease, which must not run out in a queue.
+        """
+        sink = self.work.sink
+        if isinstance(sink, QueuingSink) and self._lease is None and not self.deletes:
+            try:
+                self._begun = sink.begin(self._judged.documents)
+            except TransientError:
+                self._begun = None  # `store` meets it again, and says so
+
     def store(self) -> None:
         """Write the documents, then move each partition on. What is done stays done when it is called again.
 
@@ -120,7 +138,8 @@ class Batch:
         if self._taken is None:
             if self._lease is not None:
                 self._lease.check()
-            self._taken = self.work.sink.write(self._judged.documents)
+            begun, self._begun = self._begun, None
+            self._taken = begun() if begun else self.work.sink.write(self._judged.documents)
         self._hold_refused(self._taken)
         moved: MovedOnError | None = None
         counts = self._counts(self._taken)

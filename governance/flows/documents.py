@@ -1,9 +1,9 @@
 """What a stream hands to a store of documents, and what the store says became of it: a Protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -75,5 +75,18 @@ class DocumentSink(Protocol):
     def write(self, documents: Documents) -> Codes:
         """Write them; returns, once the store has acknowledged, what became of each. Of one identity the later in
         order counts as later.
+        """
+        ...
+
+
+@runtime_checkable
+class QueuingSink(DocumentSink, Protocol):
+    """A sink that can be given the next documents while it writes others, so that it never waits for work."""
+
+    def begin(self, documents: Documents) -> Callable[[], Codes]:
+        """Begin to write; what it gives back waits for the end, and answers and raises as `write` does.
+
+        Two batches under way at once may be written in any order: their versions decide. So one that deletes must be
+        the only one.
         """
         ...

@@ -1,9 +1,9 @@
 """A topic's way into a sink: poll, judge, write, count, commit; until it is told to stop.
 
-While one batch is being written, the next is polled and judged, and waits; so memory holds two batches and what the
-subscriber fetches ahead, whatever the topic's size. Where something is away or full, the batch in hand waits, the
-membership of the group is kept, and the watch is told what for; nothing is passed over. Each partition begins at the
-control database's position, so that what a rebalance or a crash interrupts is read again, and counted once.
+While one batch is being written, the next is polled and judged, and queued at the sink; so memory holds two batches and
+what the subscriber fetches ahead, whatever the topic's size. Where something is away or full, the batch in hand waits,
+the membership of the group is kept, and the watch is told what for; nothing is passed over. Each partition begins at
+the control database's position, so that what a rebalance or a crash interrupts is read again, and counted once.
 """
 
 import random
@@ -136,6 +136,7 @@ class _Session:
         self._gone = Event()
         self._storer = ThreadPoolExecutor(1, "kasbah-store")
         self._storing: Future[Batch] | None = None
+        self._before: Batch | None = None
 
     def go(self, *, once: bool) -> None:
         """Read on until told to stop, or with `once` until nothing more comes."""
@@ -208,10 +209,13 @@ class _Session:
             held.callback(batch.end)
             if not self._until(batch.judge, gone):
                 return
+            if self._before is None or not self._before.deletes:
+                batch.begin()
             self._settle()
             if gone.is_set():
                 return
             held.pop_all()
+        self._before = batch
         self._storing = self._storer.submit(self._store, batch, gone)
 
     def _store(self, batch: Batch, gone: Event) -> Batch:
@@ -280,7 +284,7 @@ class _Session:
                     self._keep_membership(0.0)
                     if self._storing is None:
                         return
-        self._storing = None
+        self._storing = self._before = None
         if not storing.done():
             return
         try:

@@ -42,7 +42,7 @@ class Subscriber(Protocol):
         ...
 
     def ends(self) -> dict[int, int]:
-        """The end of each partition that is assigned."""
+        """The end that each partition had when it was assigned."""
         ...
 
     def caught_up(self) -> bool:

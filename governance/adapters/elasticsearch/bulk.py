@@ -7,7 +7,7 @@ requests are under way at a time, and all documents of one identity are in the s
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,7 @@ class ElasticsearchSink:
         self._server, self._plan = server, plan
         self._indices = Indices(server, plan)
         self._current = Current(server, self._indices, plan)
-        self._pool = ThreadPoolExecutor(LANES, "kasbah-bulk")
+        self._lanes = [ThreadPoolExecutor(1, f"kasbah-bulk-{lane}") for lane in range(LANES)]
         self._sleep, self._chance = sleep, chance
 
     @property
@@ -67,24 +67,33 @@ class ElasticsearchSink:
 
     def close(self) -> None:
         """Let go of threads and connections."""
-        self._pool.shutdown()
+        for lane in self._lanes:
+            lane.shutdown()
         self._server.close()
 
     def write(self, documents: Documents) -> Codes:
         """See `DocumentSink.write`."""
+        return self.begin(documents)()
+
+    def begin(self, documents: Documents) -> Callable[[], Codes]:
+        """See `QueuingSink.begin`. Each lane sends its requests one after the other."""
         taken = np.full(len(documents), Taken.APPLIED, np.int8)
         work = _Write(documents, taken, self._homes(documents))
-        items = self._items(work)
-        if not items:
+        shares = _shares(self._items(work), documents)
+        sent = [lane.submit(self._send_all, work, share) for lane, share in zip(self._lanes, shares, strict=False)]
+
+        def end() -> Codes:
+            wait(sent)  # all of them, so that nothing is on its way any more when one raises
+            for one in sent:
+                one.result()
+            refused = int((taken == Taken.REFUSED).sum())
+            if refused == len(documents) >= _MANY:
+                raise StoreUnavailableError(f"{self.name} refuses every record: its mapping may not be the contract's")
+            if work.conflicts:
+                self._settle(work)
             return taken
-        for lane in self._pool.map(lambda lane: self._send_all(work, lane), _lanes(items, documents)):
-            del lane
-        refused = int((taken == Taken.REFUSED).sum())
-        if refused == len(documents) >= _MANY:
-            raise StoreUnavailableError(f"{self.name} refuses every record: its mapping may not be the contract's")
-        if work.conflicts:
-            self._settle(work)
-        return taken
+
+        return end
 
     def _homes(self, documents: Documents) -> list[str]:
         """The backing index of each document, made if it isn't there."""
@@ -232,14 +241,14 @@ def _action(verb: bytes, key: bytes, version: int, index: str) -> bytes:
     return b'{"%s":{%s"_id":%s,"version":%d,"version_type":"external"}}\n' % (verb, where, name, version)
 
 
-def _lanes(items: list[_Item], documents: Documents) -> list[list[_Item]]:
-    """Shared out by identity; few stay together."""
+def _shares(items: list[_Item], documents: Documents) -> list[list[_Item]]:
+    """What each lane sends, shared out by identity; few stay together."""
     if len(items) < _FEW:
-        return [items]
-    lanes: list[list[_Item]] = [[] for _ in range(LANES)]
+        return [items] if items else []
+    shares: list[list[_Item]] = [[] for _ in range(LANES)]
     for item in items:
-        lanes[hash(documents.keys[item.place]) % LANES].append(item)
-    return [lane for lane in lanes if lane]
+        shares[hash(documents.keys[item.place]) % LANES].append(item)
+    return shares
 
 
 def _requests(items: list[_Item]) -> list[list[_Item]]:

@@ -79,6 +79,7 @@ class KafkaSubscriber:
         self._gathered: list[Message] = []
         self._assigned: tuple[int, ...] = ()
         self._at_end: set[int] = set()
+        self._ends: dict[int, int] = {}
         self._paused, self._kept = False, 0
         self._outside = False
         self._join: Callable[[], None] = _nothing
@@ -155,7 +156,7 @@ class KafkaSubscriber:
 
     def ends(self) -> dict[int, int]:
         """See `Subscriber.ends`."""
-        return {p: self._marks(p)[1] for p in self._assigned}
+        return {p: self._ends[p] for p in self._assigned}
 
     def caught_up(self) -> bool:
         """See `Subscriber.caught_up`."""
@@ -245,6 +246,7 @@ class KafkaSubscriber:
         for one in given:
             at = position(one.partition)
             low, high = self._marks(one.partition)
+            self._ends[one.partition] = high
             if at > high:
                 raise UserError(
                     f"{self._topic}/{one.partition} ends at {high}, before the position {at} that was read: it isn't "
