@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jgo.constants import MAVEN_CENTRAL_URL as CENTRAL
+
 _MIRRORS_CENTRAL = {"*", "central", "external:*"}
 _VARIABLE = re.compile(r"\$\{env\.([A-Za-z0-9_]+)\}")
 
