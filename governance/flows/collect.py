@@ -22,6 +22,8 @@ from governance.flows.stream import Patience
 
 _LATE = 3
 """Leases in a row that may run out on a page, before its pages are said to be too large."""
+_TRIES = 8
+"""How often in a row something may be away from a poll that is to end, before it ends without."""
 
 
 class CollectWatch(Protocol):
@@ -74,14 +76,14 @@ class Collect:
         """Poll until `stop` is set; with `once`, each source to its end, or `most_pages` of it.
 
         The page in hand is finished. With `once`, raises SourceUnavailableError or SourceError for a page that can't be
-        had; else only what must be mended first: UserError, ProtectionError, ConflictError where another process
-        collects the same.
+        had, StoreUnavailableError where a store stays away; else only what must be mended first: UserError,
+        ProtectionError, ConflictError where another process collects the same.
         """
         done = Collected()
         self._note("collect.begun", done)
         ended = False
         try:
-            self._prepare(stop)
+            self._prepare(stop, once=once)
             while not stop.is_set():
                 for source in self.sources:
                     _Poll(self, source, stop, done, most_pages if once else None, once=once).go()
@@ -95,12 +97,15 @@ class Collect:
             self.ledger.publish_head()
         return done
 
-    def _prepare(self, stop: Event) -> None:
-        patience, topic = self.patience(), self.work.topic
+    def _prepare(self, stop: Event, *, once: bool) -> None:
+        patience, topic, tried = self.patience(), self.work.topic, 0
         while True:
             try:
                 self.work.publisher.prepare(topic, self.partitions)
             except TransientError as error:
+                tried += 1
+                if once and tried >= _TRIES:
+                    raise
                 self.watch.waits(topic.name, str(error))
                 if stop.wait(patience.next()):
                     raise StoppedError("asked to stop") from None
@@ -145,7 +150,7 @@ class _Poll:
 
     def _again(self, act: Callable[[], bool]) -> bool:
         """Do it, and again from where the standing is then, while something is away."""
-        away = False
+        away = 0
         while True:
             try:
                 if away:
@@ -162,13 +167,15 @@ class _Poll:
                     raise
                 self._wait(error)
             except TransientError as error:
+                if self._once and away >= _TRIES:
+                    raise
                 self._wait(error)
             else:
                 self._late = 0
                 self._patience.reset()
                 self._watch.waits(self._source.name, None)
                 return more
-            away = True
+            away += 1
 
     def _wait(self, error: KasbahError) -> None:
         self._watch.waits(self._source.name, str(error))

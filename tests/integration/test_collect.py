@@ -1,5 +1,6 @@
 """Collecting from the samples' APIs into a real topic: what must come of each record does, once, however it is read."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from governance.errors import SettingsError, SourceError, SourceUnavailableError
 from local.kafka import Kafka
 from samples.faults import Fault, Faults
 from samples.feed_truth import truth_of
+from samples.paging import Page
 from samples.traits import REFUSED
 
 Make = Callable[[str], Outpost]
@@ -255,3 +257,33 @@ def test_a_topic_with_other_partitions_is_refused_before_anything_is_asked(produ
         products.collect()
     assert served.server.served == 0
     assert stored(kafka.address, products.topic) == []
+
+
+def test_a_record_that_no_topic_takes_is_held_and_the_rest_goes_on(people: Outpost) -> None:
+    """Seven megabytes for a user name, which is nobody's business to search: eleven, sealed."""
+    with serving(people, keys=20, share=0.0) as served:
+        api = served.server.apis["api"]
+        answer = api.page
+
+        def swollen(query: dict[str, str]) -> Page:
+            page = answer(query)
+            records = list(page.records)
+            adult = next(i for i, row in enumerate(served.rows) if row.outcome.reason is None)
+            if records:
+                records[adult] = _with(records[adult], "x" * 7_000_000)
+            return Page(records, page.head, page.tail, page.loop)
+
+        api.page = swollen  # type: ignore[method-assign]
+        people.collect()
+        rows = served.rows
+    wanted = truth(rows)
+    assert kept(people) == wanted | {"admitted": wanted["admitted"] - 1, "quarantined.sink": 1}
+    (held,) = people.held()
+    assert (held.detail, held.length > 8 << 20) == ("too_large", True)
+    assert len(people.sent()) == wanted["admitted"] - 1
+
+
+def _with(record: str, username: str) -> str:
+    told = json.loads(record)
+    told["login"]["username"] = username
+    return json.dumps(told)

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from governance.adapters.control.bulk import writing
-from governance.adapters.control.database import metadata
+from governance.adapters.control.database import SCHEMA, metadata
 from governance.adapters.control.progress import PostgresProgress
 from governance.flows.met_again import Memory, Met
 from governance.flows.progress import Place, Standing
@@ -25,6 +24,16 @@ collected = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("poll", sa.BigInteger, nullable=False),
     sa.Column("page", sa.Text, nullable=False),
+)
+
+_REMEMBER = sa.text(
+    f"""
+    INSERT INTO {SCHEMA}.collected (dataset, source, digest, number, poll, page)
+    SELECT :dataset, :source, met.*
+    FROM unnest(CAST(:digests AS bytea[]), CAST(:numbers AS int[]), CAST(:polls AS bigint[]),
+                CAST(:pages AS text[])) AS met
+    ON CONFLICT (dataset, source, digest, number) DO UPDATE SET poll = excluded.poll, page = excluded.page
+    """  # noqa: S608  the schema's name is a constant
 )
 
 
@@ -65,15 +74,7 @@ class PostgresCollected:
                 still = sa.update(collected).where(*_of(place), collected.c.page.in_(list(memory.unchanged)))
                 connection.execute(still.values(poll=memory.poll))
             if memory.met:
-                rows = [
-                    {"dataset": place.dataset, "source": place.source, "digest": one.digest, "number": one.number}
-                    | {"poll": one.poll, "page": one.page}
-                    for one in memory.met
-                ]
-                add = insert(collected)
-                again = {"poll": add.excluded.poll, "page": add.excluded.page}
-                key = [column.name for column in collected.primary_key]
-                connection.execute(add.on_conflict_do_update(index_elements=key, set_=again), rows)
+                connection.execute(_REMEMBER, _columns(place, memory.met))
             if memory.forget_before is not None:
                 gone = sa.delete(collected).where(*_of(place), collected.c.poll < memory.forget_before)
                 connection.execute(gone)
@@ -81,3 +82,14 @@ class PostgresCollected:
 
 def _of(place: Place) -> tuple[sa.ColumnElement[bool], ...]:
     return (collected.c.dataset == place.dataset, collected.c.source == place.source)
+
+
+def _columns(place: Place, met: Sequence[Met]) -> dict[str, object]:
+    return {
+        "dataset": place.dataset,
+        "source": place.source,
+        "digests": [one.digest for one in met],
+        "numbers": [one.number for one in met],
+        "polls": [one.poll for one in met],
+        "pages": [one.page for one in met],
+    }
