@@ -20,8 +20,6 @@ from governance.flows.aggregates import SMALLEST, Aggregate, Group, Key, shown
 from governance.model.clock import Clock
 
 _SEQUENCE = "sequence"
-_NAMED = 2_000
-"""So many values in a condition; with more, all groups are counted."""
 
 
 class Aggregates:
@@ -40,6 +38,7 @@ class Aggregates:
         self.groups = database[f"{plan.table}_groups"]
         self.shown = database[f"{plan.table}_aggregates"]
         self._aggregates, self._state, self._clock, self._smallest = tuple(aggregates), state, clock, smallest
+        self._readings = _readings(self._aggregates)
 
     def settle(self) -> int:
         """Count again all groups of people who have changed, and show them; returns how many changes that were.
@@ -52,8 +51,8 @@ class Aggregates:
             changed = [fields for one in pending for fields in (one.get("fields"), *one.get("was", ())) if fields]
             with translated():
                 number = self._number()
-                for one in self._aggregates:
-                    self._count(one, number, {one.key(fields) for fields in changed})
+                for one, groups in self._counted().items():
+                    self._keep(one, number, groups, {one.key(fields) for fields in changed})
                 self._show()
             self._state.counted(pending)
             settled += len(pending)
@@ -63,46 +62,58 @@ class Aggregates:
         """Count everything: at the start, and whenever documents went without us, as by MongoDB's own expiry."""
         with translated():
             number = self._number()
-            for one in self._aggregates:
-                self._count(one, number, None)
+            for one, groups in self._counted().items():
+                self._keep(one, number, groups, None)
             self._forget_undeclared()
             self._show()
 
-    def _count(self, one: Aggregate, number: int, keys: set[Key] | None) -> None:
-        """Count the groups with these keys, and those beside them that one condition can't tell apart; all if None."""
-        found = self._counted(one, keys)
-        for key in keys or ():
-            found.setdefault(key, Group(0))
+    def _counted(self) -> dict[Aggregate, dict[Key, Group]]:
+        """Every group of every aggregate, from the state: one reading of it gives all sums of what it counts by."""
+        found = {}
+        for widest, members in self._readings:
+            cells = self._read(widest, tuple(dict.fromkeys(one.mean for one in members if one.mean is not None)))
+            for one in members:
+                groups: dict[Key, Group] = {}
+                places = [widest.index(name) for name in one.by]
+                for cell, by_mean in cells.items():
+                    key = tuple(cell[place] for place in places)
+                    groups[key] = groups.get(key, Group(0)) + by_mean[one.mean]
+                found[one] = groups
+        return found
+
+    def _read(self, by: tuple[str, ...], means: tuple[str, ...]) -> dict[Key, dict[str | None, Group]]:
+        """People by these columns; with each of the means' columns, how many have it, and its sum."""
+        names = {f"k{place}": f"$fields.{name}" for place, name in enumerate(by)}
+        group: Document = {"_id": names or None, "people": {"$sum": 1}}
+        for place, name in enumerate(means):
+            measured = f"$fields.{name}"
+            group[f"total{place}"] = {"$sum": measured}
+            group[f"having{place}"] = {"$sum": {"$cond": [{"$eq": [{"$ifNull": [measured, "none"]}, "none"]}, 0, 1]}}
+        found = {}
+        for line in self._state.people.aggregate([{"$match": {"gone": {"$exists": False}}}, {"$group": group}]):
+            key = tuple((line["_id"] or {}).get(name) for name in names)
+            people = line["people"]
+            by_mean: dict[str | None, Group] = {None: Group(people)}
+            for place, name in enumerate(means):
+                by_mean[name] = Group(people, line[f"having{place}"], line[f"total{place}"])
+            found[key] = by_mean
+        return found
+
+    def _keep(self, one: Aggregate, number: int, found: Mapping[Key, Group], keys: set[Key] | None) -> None:
+        """Write the groups with these keys, nobody's too; all there are if None."""
         operations = [
             pymongo.UpdateOne(
                 {"_id": _name(one, key), "number": {"$lt": number}},
                 {"$set": {"aggregate": one.name, "key": list(key), "number": number, **_numbers(group)}},
                 upsert=True,
             )
-            for key, group in found.items()
+            for key in (found if keys is None else keys)
+            for group in (found.get(key, Group(0)),)
         ]
         bulk(self.groups, operations)
         if keys is None:
             older = {"aggregate": one.name, "number": {"$lt": number}}
             self.groups.update_many(older, {"$set": {"number": number, **_numbers(Group(0))}})
-
-    def _counted(self, one: Aggregate, keys: set[Key] | None) -> dict[Key, Group]:
-        alive: Document = {"gone": {"$exists": False}}
-        if keys is not None and one.by:
-            values = list({key[0] for key in keys})
-            if len(values) <= _NAMED:
-                alive[f"fields.{one.by[0]}"] = {"$in": values}
-        by = {f"k{place}": f"$fields.{name}" for place, name in enumerate(one.by)}
-        group: Document = {"_id": by or None, "people": {"$sum": 1}}
-        if one.mean is not None:
-            measured = f"$fields.{one.mean}"
-            group |= {"total": {"$sum": measured}}
-            group |= {"having": {"$sum": {"$cond": [{"$eq": [{"$ifNull": [measured, "none"]}, "none"]}, 0, 1]}}}
-        found = {}
-        for line in self._state.people.aggregate([{"$match": alive}, {"$group": group}]):
-            key = tuple((line["_id"] or {}).get(f"k{place}") for place in range(len(one.by)))
-            found[key] = Group(line["people"], line.get("having", 0), line.get("total", 0))
-        return found
 
     def _show(self) -> None:
         """Put what may be shown where it is seen, each aggregate as a whole."""
@@ -131,6 +142,18 @@ class Aggregates:
             {"_id": _SEQUENCE}, {"$inc": {"last": 1}}, upsert=True, return_document=ReturnDocument.AFTER
         )
         return int((found or {})["last"])
+
+
+def _readings(aggregates: Iterable[Aggregate]) -> list[tuple[tuple[str, ...], list[Aggregate]]]:
+    """By which columns the state is read, and what comes of each reading: who counts by some of its columns."""
+    found: list[tuple[tuple[str, ...], list[Aggregate]]] = []
+    for one in sorted(aggregates, key=lambda aggregate: -len(aggregate.by)):
+        members = next((some for by, some in found if set(one.by) <= set(by)), None)
+        if members is None:
+            found.append((one.by, [one]))
+        else:
+            members.append(one)
+    return found
 
 
 def _numbers(group: Group) -> Mapping[str, Any]:

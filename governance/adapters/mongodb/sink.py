@@ -46,8 +46,12 @@ class MongoSink:
         """See `DocumentSink.write`."""
         taken = self.state.write(documents)
         if self._counting:
-            self.aggregates.settle()
+            self.settle()
         return taken
+
+    def settle(self) -> None:
+        """Count the groups of everybody who has changed."""
+        self.aggregates.settle()
 
     def close(self) -> None:
         """Let go of connections."""
