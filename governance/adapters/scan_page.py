@@ -77,8 +77,7 @@ def _answer(report: ScanReport) -> str:
 
 
 def _store(store: StoreReport) -> str:
-    copies = store.copies[0] if len(store.copies) == 1 else f"{len(store.copies)} files"
-    caption = f"{store.store}: {copies}, {store.rows:,} rows"
+    caption = f"{store.store}: {store.where}, {store.rows:,} rows"
     heads = (f'<th scope="col"{_number(n)}>{name}</th>' for n, name in enumerate(_COLUMNS))
     rows = [row for column in store.columns for row in _rows(column)]
     return "\n".join(

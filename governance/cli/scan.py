@@ -36,7 +36,7 @@ def scan(
     html: Annotated[Path | None, typer.Option(help="Write the report into this file, as a page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Search stored tables and lake files for undeclared personal data; a stopped scan goes on where it was.
+    """Search all stores of a dataset for undeclared personal data; a stopped scan goes on where it was.
 
     Exits with 1 if undeclared data is stored, with 3 if none was found and of some cells nobody can tell.
     """
@@ -100,8 +100,9 @@ def _show(reports: Sequence[ScanReport]) -> None:
             out.print("  nothing of it is stored")
         for store in report.stores:
             cells, found = sum(c.cells for c in store.columns), sum(c.undeclared for c in store.columns)
-            copies = store.copies[0] if len(store.copies) == 1 else f"{len(store.copies)} files"
-            told = f"  {store.store}, {copies}: {store.rows:,} rows, {cells:,} cells searched, {found:,} undeclared"
+            told = (
+                f"  {store.store}, {store.where}: {store.rows:,} rows, {cells:,} cells searched, {found:,} undeclared"
+            )
             out.print(Text(told))
             show_findings(out, store.columns, title=f"{store.store}: found")
         for field, reason in report.exempt.items():

@@ -25,6 +25,8 @@ LIMITS = (
 )
 """What a scan of stores doesn't see; part of each report."""
 
+_COPIES = {"lake": "files", "kafka": "partitions", "elasticsearch": "indices", "mongodb": "collections"}
+
 Progress: TypeAlias = Callable[[Copy, int], None]
 """Called with a copy and the rows of it that were dealt with so far."""
 
@@ -79,6 +81,11 @@ class StoreReport:
     copies: tuple[str, ...]
     rows: int
     columns: tuple[ColumnCounts, ...]
+
+    @property
+    def where(self) -> str:
+        """Where in the store: the copy's name, or how many copies there are."""
+        return self.copies[0] if len(self.copies) == 1 else f"{len(self.copies)} {_COPIES.get(self.store, 'parts')}"
 
 
 @dataclass(frozen=True)
