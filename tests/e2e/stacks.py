@@ -120,13 +120,17 @@ class Stack:
             place.mkdir(exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KASBAH_")}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process compiles its libraries anew, for seconds
-        return kept | self.variables | {
-            "KASBAH_SETTINGS": str(self.settings_file),
-            "HOME": str(home),
-            "XDG_CACHE_HOME": str(home),
-            "TMPDIR": str(temporary),
-            "COLUMNS": "200",
-        }
+        return (
+            kept
+            | self.variables
+            | {
+                "KASBAH_SETTINGS": str(self.settings_file),
+                "HOME": str(home),
+                "XDG_CACHE_HOME": str(home),
+                "TMPDIR": str(temporary),
+                "COLUMNS": "200",
+            }
+        )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`kasbah …` as a process of its own, with both outputs piped."""

@@ -22,6 +22,7 @@ from stacks import KASBAH, ROOT, Stack
 from watching import Watch, ends
 from workers import Worker, until
 
+from local import download
 from local.cassandra import PASSWORD, USER, Cassandra
 from local.elasticsearch import Elasticsearch
 from local.kafka import Kafka
@@ -67,7 +68,9 @@ def kasbah(stack: Stack, name: str, *arguments: str) -> Worker:
 def spark(stack: Stack, name: str, *arguments: str, logs: Path | None = None) -> Worker:
     """The users stream as a worker; all that Spark keeps is below the stack's folder."""
     command = [sys.executable, "-m", "local.spark", "users_stream", *arguments]
-    environment = stack.environment | {"KASBAH_STATE": str(stack.folder / "spark")}
+    # Spark's jars are those that everybody here has, else each stack would fetch its own.
+    places = {"KASBAH_STATE": str(stack.folder / "spark"), "XDG_CACHE_HOME": str(download.cache().parent)}
+    environment = stack.environment | places
     return Worker(name, command, environment, ROOT, logs=logs or stack.folder)
 
 
