@@ -1,6 +1,7 @@
 """The stores that a stream fills, by the words of a contract's `sinks`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -44,16 +45,17 @@ def _cassandra(settings: Settings, plan: EnforcementPlan, clock: Clock) -> Docum
     return CassandraSink(Server(settings.cassandra), plan, clock)
 
 
-def open_aggregates(settings: Settings, plan: EnforcementPlan, clock: Clock) -> Callable[[], None]:
+@contextmanager
+def open_aggregates(settings: Settings, plan: EnforcementPlan, clock: Clock) -> Iterator[Callable[[], None]]:
     """What counts the documents that have changed; it does nothing where the dataset has no such sink."""
     if "mongodb" not in plan.sinks:
-        return lambda: None
-    aggregates = _mongodb(settings, plan, clock).aggregates
-
-    def settle() -> None:
-        aggregates.settle()
-
-    return settle
+        yield lambda: None
+        return
+    sink = _mongodb(settings, plan, clock)
+    try:
+        yield sink.settle
+    finally:
+        sink.close()
 
 
 def _mongodb(settings: Settings, plan: EnforcementPlan, clock: Clock, *, counting: bool = True) -> "MongoSink":

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
@@ -102,19 +103,20 @@ def run(spark: SparkSession, services: Services, options: argparse.Namespace, st
     """
     raw = options.topic == "raw"
     work = worker.consuming_of(services, options.dataset, raw=raw)
-    settle = open_aggregates(services.settings, work.plan, services.clock)
-    batches = Batches(partial(worker.deal, dataset=options.dataset, raw=raw), settle, stop)
-    try:
-        _patiently(work.sink.prepare, stop)
-        query = _start(spark, services, work, batches, options)
-        while not query.awaitTermination(_LOOKING):
-            if stop.is_set():
-                batches.wait()
-                query.stop()
-                return
-    except (StreamingQueryException, StoppedError):
-        if not stop.is_set():
-            raise
+    deal = partial(worker.deal, dataset=options.dataset, raw=raw)
+    with closing(work.sink), open_aggregates(services.settings, work.plan, services.clock) as settle:
+        batches = Batches(deal, settle, stop)
+        try:
+            _patiently(work.sink.prepare, stop)
+            query = _start(spark, services, work, batches, options)
+            while not query.awaitTermination(_LOOKING):
+                if stop.is_set():
+                    batches.wait()
+                    query.stop()
+                    return
+        except (StreamingQueryException, StoppedError):
+            if not stop.is_set():
+                raise
 
 
 def _options() -> argparse.Namespace:
