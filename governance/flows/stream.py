@@ -18,7 +18,7 @@ from typing import Protocol
 from governance.errors import KasbahError, LeaseExpiredError, TransientError
 from governance.flows.consuming import Batch, Consuming, Stored
 from governance.flows.progress import Counts, MovedOnError
-from governance.flows.topics import Subscriber
+from governance.flows.topics import NoTopicError, Subscriber
 from governance.model.message import Message
 
 _POLL = 0.5
@@ -147,9 +147,13 @@ class _Session:
                 messages = self._gather()
             except TransientError as error:
                 self._watch.waits(self._work.source, str(error))
+                if once and isinstance(error, NoTopicError):
+                    return
                 self._stop.wait(patience.next())
                 continue
             patience.reset()
+            if self._storing is None:
+                self._watch.waits(self._work.source, None)
             self._watch.beats(self._work.source)
             alone = 0 if self._next else alone + 1
             if once and goals is None and self._next:

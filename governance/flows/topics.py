@@ -4,10 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from governance.contracts.types import Topic
+from governance.errors import StoreUnavailableError
 from governance.model.message import Message
 
 LARGEST_MESSAGE = 8 << 20
 """Bytes of a message's value. A topic of ours takes no larger one, and a record that would come to more is held."""
+
+
+class NoTopicError(StoreUnavailableError):
+    """The topic isn't there yet."""
 
 
 class Publisher(Protocol):
@@ -34,7 +39,10 @@ class Subscriber(Protocol):
         ...
 
     def poll(self, most: int, seconds: float) -> list[Message]:
-        """Up to `most` records, of any of the partitions, in order within each; none if nothing comes in time."""
+        """Up to `most` records, of any of the partitions, in order within each; none if nothing comes in time.
+
+        Raises StoreUnavailableError where the brokers are away, NoTopicError where the topic isn't there.
+        """
         ...
 
     def commit(self, offsets: dict[int, int]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from governance.errors import SettingsError, StoreUnavailableError, UserError
+from governance.flows.topics import NoTopicError
 from governance.model.message import Message
 
 _AHEAD_KIB = 48 * 1024
@@ -25,6 +26,8 @@ _SLICE = 2_000
 _BATCH_BYTES = 32 * 1024 * 1024
 """A poll takes no more once it has so many: a batch of 10 MB messages is a small one."""
 _UNPAUSED = 12
+_LOOK_EVERY = 2.0
+"""Seconds between two looks for a topic of which this member has no partition."""
 _ASKING = 10.0
 """Seconds that a broker may take for an answer."""
 
@@ -45,20 +48,19 @@ _OPTIONS: dict[str, Any] = {
     "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 200,
     "reconnect.backoff.max.ms": 2_000,
-    "topic.metadata.refresh.interval.ms": 60_000,
+    "topic.metadata.refresh.interval.ms": 5_000,
     "allow.auto.create.topics": False,
     "isolation.level": "read_committed",
     "check.crcs": True,
 }
 
-_AWAY = frozenset(
+_NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+_AWAY = _NO_TOPIC | frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
         KafkaError._RESOLVE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
@@ -80,6 +82,7 @@ class KafkaSubscriber:
         self._assigned: tuple[int, ...] = ()
         self._at_end: set[int] = set()
         self._ends: dict[int, int] = {}
+        self._look_again = 0.0
         self._paused, self._kept = False, 0
         self._outside = False
         self._join: Callable[[], None] = _nothing
@@ -209,14 +212,17 @@ class KafkaSubscriber:
         self._paused, self._kept = False, 0
 
     def _check(self) -> None:
-        """Raise StoreUnavailableError while no broker answers."""
-        if not self._away:
+        """Raise StoreUnavailableError while no broker answers, or where there is no topic to be a member for."""
+        if not self._away and (self._assigned or time.monotonic() < self._look_again):
             return
+        self._look_again = time.monotonic() + _LOOK_EVERY
         try:
             found = self._consumer.list_topics(self._topic, timeout=2.0)
         except KafkaException as error:
             raise StoreUnavailableError(f"Kafka doesn't answer ({_code(error.args[0])})") from None
         wrong = found.topics[self._topic].error
+        if wrong is not None and wrong.code() in _NO_TOPIC:
+            raise NoTopicError(f"there is no topic {self._topic} yet: whoever fills it makes it")
         if wrong is not None:
             raise StoreUnavailableError(f"topic {self._topic} can't be read ({_code(wrong)})")
         self._away = ""
