@@ -46,6 +46,9 @@ from local.mongodb import MongoDB
 from local.postgres import Postgres
 from local.spark import APPS, environment_for
 
+# Sockets over which PySpark hands Arrow to Python, and which it leaves to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 ROOT = Path(__file__).parents[2]
 NATIONS = ("FR", "DE", "US")
 CANARY = "Canaryname"
@@ -421,7 +424,7 @@ def _holding(text: str, folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and any(form in file.read_bytes() for form in forms)]
 
 
-def test_it_stops_when_told_with_its_batch_done_and_goes_on_from_there(users: Users) -> None:
+def test_it_stops_when_told_and_the_next_goes_on_from_there(users: Users, stream: Stream) -> None:
     sent = users.governed(*[person(n, nat="NL") for n in range(90, 100)])
     log = users.folder / "program.log"
     scratch = users.folder / "program"
@@ -442,8 +445,7 @@ def test_it_stops_when_told_with_its_batch_done_and_goes_on_from_there(users: Us
     said = log.read_text()
     assert "Traceback" not in said and "Exception" not in said and CANARY not in said
     assert users.counts().read - before in range(1, 11)
-    rest = [sys.executable, str(APPS / "users_stream" / "main.py"), *command[2:], "--once"]
-    assert subprocess.run(rest, env=environment_for("users_stream", scratch), check=False).returncode == 0
+    stream.read()  # from an older checkpoint
     assert users.counts().read - before == 10
     users.agree()
 
