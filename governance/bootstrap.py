@@ -45,6 +45,7 @@ from governance.contracts.types import Dataset, Role, Source, Topic
 from governance.enforcement.plan import EnforcementPlan, compile_plan
 from governance.errors import SettingsError, UserError
 from governance.flows.collect import Collect, CollectWatch
+from governance.flows.collect_replay import CollectReplay
 from governance.flows.collecting import Collecting
 from governance.flows.consuming import Consuming
 from governance.flows.decoding import GovernedReader
@@ -315,30 +316,35 @@ class Services:
         patience: ApiPatience = ApiPatience(),  # noqa: B008  frozen
     ) -> Iterator[Collect]:
         """The collector of a dataset, from these of its sources. While it waits, it listens for `stop`."""
-        plan, topic = self.plan(dataset), dataset.governed_topic
-        if topic is None or plan.topic is None:
-            raise UserError(f"{dataset.id} has no governed topic: declare a server of type kafka that isn't raw")
-        topic = replace(topic, retention=plan.topic.retention)
         places = {s.name: self.settings.sources.get(s.name, s.location) for s in sources}
         patience = replace(patience, sleep=until_stopped(stop))
         with ExitStack() as held:
             polled = [held.enter_context(closing(open_polling(s, places[s.name], patience=patience))) for s in sources]
-            work = Collecting(
+            work = held.enter_context(self._collecting(dataset))
+            yield Collect(work, polled, work.topic.partitions, watch, self.ledger, self.settings.actor, every)
+
+    @contextmanager
+    def _collecting(self, dataset: Dataset) -> Iterator[Collecting]:
+        """What pages of a dataset's APIs need on their way to its topic."""
+        plan, topic = self.plan(dataset), dataset.governed_topic
+        if topic is None or plan.topic is None:
+            raise UserError(f"{dataset.id} has no governed topic: declare a server of type kafka that isn't raw")
+        with closing(self.publisher(topic)) as publisher:
+            yield Collecting(
                 plan=plan,
-                topic=topic,
+                topic=replace(topic, retention=plan.topic.retention),
                 overlap=timedelta(hours=dataset.overlap_hours),
                 store=self.collected,
-                publisher=held.enter_context(closing(self.publisher(topic))),
+                publisher=publisher,
                 keyring=self.keyring,
                 message_keys=self.message_keys,
                 scanner=self.scanner,
                 clock=self.clock,
                 threads=self.settings.threads,
             )
-            yield Collect(work, polled, topic.partitions, watch, self.ledger, self.settings.actor, every)
 
     def replay_stream(self, dataset: Dataset, selection: Selection) -> Replayed:
-        """Send held rows of a dataset's topics again."""
+        """Send held rows of a dataset's topics, and of the APIs that its collector reads, again."""
         flow = Flow.SPARK if "cassandra" in dataset.sinks else Flow.STREAM
         total = Replayed()
         for topic in dataset.topics:
@@ -348,6 +354,11 @@ class Services:
             reader = GovernedReader(work.plan, self.message_keys, self.subjects.alive, self.clock)
             replay = StreamReplay(work, reader, self.quarantine, self.keyring.for_reading)
             total += replay.run(replace(selection, source=topic.name))
+        apis = [s.name for s in dataset.sources if s.format == "api" and selection.source in (None, s.name)]
+        for name in apis if dataset.governed_topic is not None else ():
+            with self._collecting(dataset) as collecting:
+                again = CollectReplay(collecting, name, self.quarantine, self.keyring.for_reading)
+                total += again.run(replace(selection, source=name))
         return total
 
     def standings(self, dataset: Dataset, flow: Flow = Flow.STREAM) -> tuple[PartStanding, ...]:

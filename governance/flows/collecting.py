@@ -8,7 +8,7 @@ are passed over: neither sent, nor held, nor counted a second time (`met_again`)
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -110,20 +110,24 @@ class Collecting:
         malformed = tuple((batch.malformed[i], digests[rows.num_rows + i]) for i in at)
         return _Fresh(kept, malformed, met, len(known) - int(new.sum()))
 
-    def _enforced(self, of: PageOf, fresh: "_Fresh", lease: Lease) -> "_Done":
-        enforced = self._judged(fresh.rows, lease)
+    def _enforced(self, of: PageOf, fresh: "_Fresh", lease: Lease) -> "Judged":
+        judged = self.judge(fresh.rows, lease)
+        if not fresh.malformed:
+            return judged
+        return replace(judged, quarantined=_together([judged.quarantined, self._unreadable(of, fresh, lease)]))
+
+    def judge(self, rows: pa.RecordBatch, lease: Lease) -> "Judged":
+        """Rows with their origin, enforced; and what of them is to be sent, signed."""
+        enforced = self._enforce(rows, lease)
         messages = encode(enforced.admitted, self.plan, self.topic.topic, *self.message_keys.current())
-        held = [enforced.quarantined]
-        if fresh.malformed:
-            held.append(self._unreadable(of, fresh, lease))
+        quarantined = enforced.quarantined
         small = [len(one.value or b"") <= LARGEST_MESSAGE for one in messages]
         if not all(small):
-            held.append(_too_large(enforced.admitted, messages, small))
+            quarantined = _together([quarantined, _too_large(enforced.admitted, messages, small)])
             messages = [one for one, fits in zip(messages, small, strict=True) if fits]
-        together = pa.Table.from_batches(held, QUARANTINED).combine_chunks().to_batches()
-        return _Done(enforced, messages, together[0] if together else held[0], self._newest(enforced))
+        return Judged(enforced, messages, quarantined, self._newest(enforced))
 
-    def _judged(self, rows: pa.RecordBatch, lease: Lease) -> Enforced:
+    def _enforce(self, rows: pa.RecordBatch, lease: Lease) -> Enforced:
         if rows.num_rows:
             return self.enforce(rows, self.plan, lease.keys, self.scanner, self.clock, threads=self.threads)
         nothing = (self.plan.output_schema(), QUARANTINED, REFUSED)
@@ -164,8 +168,8 @@ class _Fresh:
 
 
 @dataclass(frozen=True)
-class _Done:
-    """A page after enforcement."""
+class Judged:
+    """Rows after enforcement."""
 
     enforced: Enforced
     messages: list[Message]
@@ -181,7 +185,7 @@ def _memory(of: PageOf, met: Sequence[Met]) -> Memory:
     return Memory(poll, met, of.unchanged, poll if last else None)
 
 
-def _counted(fresh: _Fresh, done: _Done) -> Counts:
+def _counted(fresh: _Fresh, done: Judged) -> Counts:
     """What became of the records. They add up, or nothing is sent."""
     read = fresh.rows.num_rows + len(fresh.malformed)
     quarantined, refused = (
@@ -192,6 +196,11 @@ def _counted(fresh: _Fresh, done: _Done) -> Counts:
     if outcomes != read:
         raise UncountedError(f"of {read} records of a page {outcomes} have an outcome: nothing was sent")
     return counts
+
+
+def _together(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    joined = pa.Table.from_batches(batches, QUARANTINED).combine_chunks().to_batches()
+    return joined[0] if joined else batches[0]
 
 
 def _told(one: Malformed) -> bytes:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from governance.flows.progress import Place, Standing
+from governance.flows.progress import Counts, Place, Standing
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,12 @@ class CollectStore(Protocol):
         contract_version: str = "",
     ) -> None:
         """`ProgressStore.advance`, which see, and remember, in the same transaction."""
+        ...
+
+    def settle(
+        self, place: Place, part: str, decided: pa.Array, counts: Counts, quarantined: pa.RecordBatch, version: str
+    ) -> None:
+        """`ProgressStore.settle`, which see, of rows that are held under a page's part."""
         ...
 
 

@@ -13,6 +13,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from governance.adapters.control.collected import collected
 from governance.errors import SettingsError, SourceError, SourceUnavailableError
+from governance.flows.stream_replay import Replayed
+from governance.quarantine.store import Selection
 from local.kafka import Kafka
 from samples.faults import Fault, Faults
 from samples.feed_truth import truth_of
@@ -286,3 +288,37 @@ def _with(record: str, username: str) -> str:
     told = json.loads(record)
     told["login"]["username"] = username
     return json.dumps(told)
+
+
+def test_held_rows_are_sent_again_under_a_mended_contract(products: Outpost) -> None:
+    """Categories that nobody knew, known now: those rows are admitted, the others stay; twice is once."""
+    with serving(products, keys=900) as served:
+        products.collect()
+        rows = served.rows
+    unknown = [row for row in rows if row.outcome.detail == "known_category"]
+    before, rest = kept(products), len(products.held()) - len(unknown)
+    assert unknown and rest
+    file = products.folder / "contracts" / "it.odcs.yaml"
+    categories = 'Toys, Misc, kitchen-old, "???", "Kitchen > Other"]'
+    file.write_text(file.read_text().replace("Toys]", categories).replace("version: 1.0.0", "version: 1.1.0"))
+    done = replayed(products)
+    assert (done.rows, done.admitted, done.passed_over) == (rest + len(unknown), len(unknown), 0)
+    after = kept(products)
+    assert after["read"] == before["read"]
+    assert after["admitted"] == before["admitted"] + len(unknown)
+    assert len(products.held()) == rest == sum(n for name, n in after.items() if name.startswith("quarantined"))
+    assert replayed(products).admitted == 0
+    assert kept(products) == after
+    known = {value["id"]: value["category"] for value in values(stored(products.brokers, products.topic))}
+    assert {known[row.key] for row in unknown} <= {row.record["category"] for row in unknown}
+
+
+def replayed(outpost: Outpost) -> Replayed:
+    with outpost.services() as services:
+        services.consuming = _no_topic  # type: ignore[method-assign]
+        dataset = services.contracts.find(outpost.dataset_name)[1]
+        return services.replay_stream(dataset, Selection(outpost.place.dataset, source=outpost.place.source))
+
+
+def _no_topic(*_: object) -> None:
+    raise AssertionError("only the API's rows were asked for")

@@ -13,7 +13,7 @@ from governance.adapters.control.bulk import writing
 from governance.adapters.control.database import SCHEMA, metadata
 from governance.adapters.control.progress import PostgresProgress
 from governance.flows.met_again import Memory, Met
-from governance.flows.progress import Place, Standing
+from governance.flows.progress import Counts, Place, Standing
 
 collected = sa.Table(
     "collected",
@@ -78,6 +78,13 @@ class PostgresCollected:
             if memory.forget_before is not None:
                 gone = sa.delete(collected).where(*_of(place), collected.c.poll < memory.forget_before)
                 connection.execute(gone)
+
+    def settle(
+        self, place: Place, part: str, decided: pa.Array, counts: Counts, quarantined: pa.RecordBatch, version: str
+    ) -> None:
+        """See `CollectStore.settle`."""
+        with writing(self._engine) as connection:
+            self._progress.settle_within(connection, place, part, decided, counts, quarantined, version)
 
 
 def _of(place: Place) -> tuple[sa.ColumnElement[bool], ...]:

@@ -1,6 +1,6 @@
 """How far collectors and consumers have come, in PostgreSQL (`governance.flows.progress.ProgressStore`)."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -92,11 +92,24 @@ class PostgresProgress:
     ) -> None:
         """See `ProgressStore.settle`."""
         with writing(self._engine) as connection:
-            row = self._locked(connection, place)
-            failed = pa.RecordBatch.from_pylist([], QUARANTINED) if quarantined is None else quarantined
-            self._let_go(connection, place, decided, failed.column("position"))
-            self._hold(connection, place, row.position, failed, contract_version, renew=False)
-            self._move(connection, place, row.position, row.state, _counts(row) + counts)
+            self.settle_within(connection, place, place.part, decided, counts, quarantined, contract_version)
+
+    def settle_within(
+        self,
+        connection: sa.Connection,
+        place: Place,
+        part: str,
+        decided: pa.Array,
+        counts: Counts,
+        quarantined: pa.RecordBatch | None = None,
+        contract_version: str = "",
+    ) -> None:
+        """`settle` in a transaction that is under way, of rows that are held under another part than the place's."""
+        row = self._locked(connection, place)
+        failed = pa.RecordBatch.from_pylist([], QUARANTINED) if quarantined is None else quarantined
+        self._let_go(connection, replace(place, part=part), decided, failed.column("position"))
+        self._hold(connection, place, row.position, failed, contract_version, renew=False)
+        self._move(connection, place, row.position, row.state, _counts(row) + counts)
 
     def _locked(self, connection: sa.Connection, place: Place) -> sa.Row[Any]:
         """The place's row, made if absent, held until the transaction ends."""

@@ -18,7 +18,7 @@ from governance.errors import SettingsError, StoreUnavailableError
 from governance.flows.topics import LARGEST_MESSAGE
 from governance.model.message import Message
 
-SECONDS = 30.0
+SECONDS = 20.0
 """How long a call tries, the longest that a message may be on its way."""
 _SERVE = 500
 """Messages between two looks at the answers."""
