@@ -78,6 +78,18 @@ def test_of_ten_thousand_only_the_poisoned_record_is_held(shop: Shop, poison: st
     assert shop.count() == 9_999
 
 
+def test_an_index_that_refuses_everything_is_waited_for(shop: Shop) -> None:
+    shop.send(shop.messages([listing(n, category=LONG) for n in range(300)]))
+    watch = Noted()
+    with running(shop.stream(watch=watch)):
+        assert "refuses every record" in eventually(lambda: watch.now)
+        assert shop.counted().read == len(shop.held()) < 100
+        mended = {"properties": {"category": {"type": "keyword", "ignore_above": 100}}}
+        httpx.put(f"{shop.search}/{shop.alias}-000001/_mapping", json=mended).raise_for_status()
+        eventually(lambda: shop.counted().read == 300)
+    assert shop.count() == shop.counted().admitted == 300 - len(shop.held())
+
+
 def test_a_full_disk_is_waited_for_and_nothing_is_lost(shop: Shop) -> None:
     shop.run()
     block(shop, on=True)

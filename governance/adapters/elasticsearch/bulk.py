@@ -26,7 +26,7 @@ _COUNT = 2_500
 _FEW = 400
 """Documents that aren't worth a second request."""
 _MANY = 100
-"""If a sink refuses so many and takes none, it isn't the documents."""
+"""If so many are refused in a row and none is taken, it isn't the documents."""
 _TRIES = 6
 _BUSY = frozenset({429, 503})
 _FILTER = "filter_path=errors,items.*.status,items.*.error.type"
@@ -55,6 +55,7 @@ class ElasticsearchSink:
         self._current = Current(server, self._indices, plan)
         self._lanes = [ThreadPoolExecutor(1, f"kasbah-bulk-{lane}") for lane in range(LANES)]
         self._sleep, self._chance = sleep, chance
+        self._refused_in_a_row = 0
 
     @property
     def name(self) -> str:
@@ -86,14 +87,24 @@ class ElasticsearchSink:
             wait(sent)  # all of them, so that nothing is on its way any more when one raises
             for one in sent:
                 one.result()
-            refused = int((taken == Taken.REFUSED).sum())
-            if refused == len(documents) >= _MANY:
-                raise StoreUnavailableError(f"{self.name} refuses every record: its mapping may not be the contract's")
+            self._look_at(taken)
             if work.conflicts:
                 self._settle(work)
             return taken
 
         return end
+
+    def _look_at(self, taken: Codes) -> None:
+        """Raise StoreUnavailableError if nothing has been taken for a while: one record is at fault, or ten, but not
+        each.
+        """
+        refused = int((taken == Taken.REFUSED).sum())
+        if refused < len(taken):
+            self._refused_in_a_row = 0
+        elif self._refused_in_a_row + refused >= _MANY:
+            raise StoreUnavailableError(f"{self.name} refuses every record: its mapping may not be the contract's")
+        else:
+            self._refused_in_a_row += refused
 
     def _homes(self, documents: Documents) -> list[str]:
         """The backing index of each document, made if it isn't there."""
