@@ -24,7 +24,6 @@ from pyspark.sql.streaming import StreamingQuery
 from resuming import starting_offsets
 from transform import COLUMNS, REPORT_DDL
 
-from governance.adapters.kafka.ends import topic_ends
 from governance.adapters.sinks import open_aggregates
 from governance.bootstrap import Services
 from governance.errors import KasbahError, TransientError, UserError
@@ -147,7 +146,7 @@ def _start(
     """Begin to read. The control database decides where, the checkpoint only spares looking."""
     kafka = services.settings.kafka
     secrets = {name: secret.get_secret_value() for name, secret in kafka.options.items()}
-    positions = _patiently(lambda: _positions(work, kafka.brokers, secrets), batches.stop)
+    positions = _patiently(lambda: _positions(services, work), batches.stop)
     source = spark.readStream.format("kafka").options(**kafka_options(kafka.brokers, secrets))
     source = source.option("subscribe", work.topic).option("includeHeaders", "true")
     source = source.option("startingOffsets", starting_offsets(spark, options.checkpoint, work.topic, positions))
@@ -157,10 +156,10 @@ def _start(
     return (writer.trigger(availableNow=True) if options.once else writer.trigger(processingTime=_EVERY)).start()
 
 
-def _positions(work: Consuming, brokers: str, options: dict[str, str]) -> dict[int, int]:
+def _positions(services: Services, work: Consuming) -> dict[int, int]:
     """Where each partition of the topic stands. Raises UserError where one ends before it."""
     found = {}
-    for partition, (first, end) in topic_ends(brokers, options, work.topic).items():
+    for partition, (first, end) in services.monitor.ends(work.topic).items():
         position = work.progress.standing(work.place(partition)).position
         if position > end:
             raise UserError(
