@@ -25,6 +25,8 @@ _LONGEST_TTL = 20 * 365 * 86_400
 """What Cassandra takes. A record that is kept for longer has none: a sweep deletes it."""
 _LARGEST = 1_048_576
 """In bytes of JSON. Far larger ones Cassandra answers by ending the connection, which looks as if it were away."""
+_TOGETHER = 100
+"""Rows that are asked for in one request."""
 _MANY = 100
 """If a table refuses so many and takes none, it isn't the records."""
 
@@ -79,7 +81,7 @@ class CassandraSink:
 
     def read(self, keys: Sequence[bytes]) -> list[Record | None]:
         """The rows of these identities, by column; None for each that isn't there."""
-        answers = self._ask(self._cql.read, [key_values(key) for key in keys])
+        answers = self._ask(self._cql.one(self._cql.all), [key_values(key) for key in keys])
         return [{name: plain(cell) for name, cell in rows[0].items()} if rows else None for rows in answers]
 
     def delete(self, keys: Sequence[bytes]) -> int:
@@ -107,8 +109,19 @@ class CassandraSink:
         return [by_name[name] for name in self._shape.key]
 
     def _held(self, keys: Mapping[bytes, tuple[Any, ...]]) -> dict[bytes, Held]:
-        answers = self._ask(self._cql.version, list(keys.values()))
-        return {key: Held(rows[0][VERSION]) for key, rows in zip(keys, answers, strict=True) if rows}
+        return {key: Held(row[VERSION]) for key, row in self._rows(self._cql.version, keys).items()}
+
+    def _rows(self, columns: str, keys: Mapping[bytes, tuple[Any, ...]]) -> dict[bytes, Record]:
+        """These columns of the rows that are there; of many rows in one request, where the key is one column."""
+        if len(self._shape.key) > 1:
+            answers = self._ask(self._cql.one(columns), list(keys.values()))
+            return {key: rows[0] for key, rows in zip(keys, answers, strict=True) if rows}
+        (name,) = self._shape.key
+        by_value = {plain(values[0]): key for key, values in keys.items()}
+        values = [one[0] for one in keys.values()]
+        portions = [(values[start : start + _TOGETHER],) for start in range(0, len(values), _TOGETHER)]
+        answers = self._ask(self._cql.several(columns), portions)
+        return {by_value[plain(row[name])]: row for rows in answers for row in rows}
 
     def _ask(self, statement: str, values: Sequence[Sequence[Any]]) -> list[list[dict[str, Any]]]:
         answers = self._server.ask_each(statement, values)
@@ -120,8 +133,7 @@ class CassandraSink:
         """Of records whose version is there: the clear cells are compared, since tokens differ each time."""
         documents = records.documents
         asked = sorted({documents.keys[place] for place, other in found.doubtful.items() if other is None})
-        answers = self._ask(self._cql.clear, [keys[key] for key in asked]) if self._clear else []
-        there = {key: rows[0] for key, rows in zip(asked, answers, strict=bool(answers)) if rows}
+        there = self._rows(self._cql.clear, {key: keys[key] for key in asked}) if self._clear else {}
 
         def differs(place: int, other: int | None) -> bool:
             mine = records.of(place)
@@ -182,15 +194,21 @@ class _Statements:
     """The table's CQL. Names are quoted, and every value is bound."""
 
     def __init__(self, shape: Shape, clear: Sequence[str]) -> None:
-        names = ", ".join(quoted(one.name) for one in shape.all_columns)
+        self._shape = shape
         marks = ", ".join("?" for _ in shape.all_columns)
-        cells = ", ".join(map(quoted, clear))
-        table, where = shape.target, shape.where
-        self.version = f"SELECT {quoted(VERSION)} FROM {table} WHERE {where}"  # noqa: S608
-        self.clear = f"SELECT {cells} FROM {table} WHERE {where}"  # noqa: S608
-        self.read = f"SELECT {names} FROM {table} WHERE {where}"  # noqa: S608
-        self.insert = f"INSERT INTO {table} ({names}) VALUES ({marks}) USING TIMESTAMP ? AND TTL ?"  # noqa: S608
-        self.delete = f"DELETE FROM {table} USING TIMESTAMP ? WHERE {where}"  # noqa: S608
+        self.version = ", ".join(map(quoted, (*shape.key, VERSION)))
+        self.clear = ", ".join(map(quoted, (*shape.key, *clear)))
+        self.all = ", ".join(quoted(one.name) for one in shape.all_columns)
+        self.insert = f"INSERT INTO {shape.target} ({self.all}) VALUES ({marks}) USING TIMESTAMP ? AND TTL ?"  # noqa: S608
+        self.delete = f"DELETE FROM {shape.target} USING TIMESTAMP ? WHERE {shape.where}"  # noqa: S608
+
+    def one(self, columns: str) -> str:
+        """To read a row by its key."""
+        return f"SELECT {columns} FROM {self._shape.target} WHERE {self._shape.where}"  # noqa: S608
+
+    def several(self, columns: str) -> str:
+        """To read rows by a list of keys of one column."""
+        return f"SELECT {columns} FROM {self._shape.target} WHERE {quoted(self._shape.key[0])} IN ?"  # noqa: S608
 
 
 class _Records:

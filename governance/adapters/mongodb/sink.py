@@ -1,11 +1,14 @@
 """A dataset's people in MongoDB: what is counted of each, and the numbers."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from governance.adapters.mongodb.aggregates import Aggregates
 from governance.adapters.mongodb.server import Server
+from governance.adapters.mongodb.settling import Settling
 from governance.adapters.mongodb.state import State
 from governance.enforcement.plan import EnforcementPlan
+from governance.errors import TransientError
 from governance.flows.aggregates import SMALLEST, Aggregate, check
 from governance.flows.documents import Codes, Documents
 from governance.model.clock import Clock, system_clock
@@ -30,6 +33,7 @@ class MongoSink:
         self._server, self._plan, self._counting = server, plan, counting
         self.state = State(server, plan, check(aggregates, plan), clock)
         self.aggregates = Aggregates(server, plan, aggregates, self.state, clock, smallest)
+        self._settling = Settling(self.aggregates.settle)
 
     @property
     def name(self) -> str:
@@ -54,5 +58,7 @@ class MongoSink:
         self.aggregates.settle()
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Count what still waits, and let go of connections. What can't be counted now is counted at the next start."""
+        with suppress(TransientError):
+            self._settling.close()
         self._server.close()
