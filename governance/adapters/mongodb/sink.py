@@ -15,8 +15,9 @@ from governance.model.clock import Clock, system_clock
 
 
 class MongoSink:
-    """`DocumentSink` that keeps aggregates. Once `write` has returned they count what it wrote, unless it isn't
-    `counting`: then somebody else settles them, for several who write.
+    """`DocumentSink` that keeps aggregates. Once `write` has returned they count what it wrote; only where counting
+    takes seconds, as it does of very many people, they follow soon after (`settling`), or when the sink is closed.
+    Unless it is `counting`, somebody else settles them, for several who write.
     """
 
     def __init__(
@@ -54,8 +55,8 @@ class MongoSink:
         return taken
 
     def settle(self) -> None:
-        """Count the groups of everybody who has changed."""
-        self.aggregates.settle()
+        """Count the groups of everybody who has changed, now or soon."""
+        self._settling.due()
 
     def close(self) -> None:
         """Count what still waits, and let go of connections. What can't be counted now is counted at the next start."""

@@ -85,7 +85,7 @@ class State:
         with translated():
             overdue = self.people.find({"expires": {"$lte": now}, "gone": {"$exists": False}})
             for some in _portions(overdue):
-                done, _ = bulk(self.people, [_replace(one, _farewell(one, one["version"])) for one in some])
+                done, _ = bulk(self.people, [_replace(one, _farewell(one, one["version"] + 1)) for one in some])
                 swept += done
         return swept
 
@@ -225,7 +225,7 @@ def _farewell(old: Document, version: int) -> Document:
 
 
 def _replace(old: Document, new: Document) -> Operation:
-    """Only if it is still what was read. Counting alone takes `was` away, and leaves the version."""
+    """Only if it is still what was read: each change has another version, but that counting takes `was` away."""
     return pymongo.ReplaceOne({"_id": old["_id"], "version": old["version"]}, new)
 
 
