@@ -1,6 +1,7 @@
 """`kasbah stream DATASET`: a dataset's topics into its stores; `kasbah stream status`: how far they have come."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -101,21 +102,11 @@ def status_command(
     """Lag, rate, outcomes and the age of the oldest unprocessed record of each partition; no consumer need be alive."""
     with Services.open() as services:
         chosen = _streamed(services, dataset)
-        before, at = _all(services, chosen), time.monotonic()
-        if not watch:
-            time.sleep(_RATE_SECONDS)
-            now = _all(services, chosen)
-            rates = _rates(before, now, time.monotonic() - at)
+        if watch:
+            _watch(services, chosen, every)
+        else:
+            now, rates = next(_looks(services, chosen, _RATE_SECONDS))
             typer.echo(_as_json(now, rates)) if as_json else console().print(table_of(now, rates))
-            return
-        out = console()
-        with Live(table_of(before, {}), console=out, auto_refresh=False) as live:
-            while True:
-                time.sleep(every)
-                now, then = _all(services, chosen), time.monotonic()
-                rates = _rates(before, now, then - at)
-                live.update(table_of(now, rates), refresh=True)
-                before, at = now, then
 
 
 def _chosen(dataset: Dataset, names: list[str]) -> tuple[Topic, ...]:
@@ -139,6 +130,28 @@ def _streamed(services: Services, name: str | None) -> list[Dataset]:
 def _all(services: Services, datasets: list[Dataset]) -> list[PartStanding]:
     flows = {one.id: Flow.STREAM if "elasticsearch" in one.sinks else Flow.SPARK for one in datasets}
     return [part for one in datasets for part in services.standings(one, flows[one.id])]
+
+
+def _looks(
+    services: Services, datasets: list[Dataset], every: float
+) -> Iterator[tuple[list[PartStanding], dict[Any, float]]]:
+    """How it stands, and how fast it goes, again and again."""
+    before, at = _all(services, datasets), time.monotonic()
+    while True:
+        time.sleep(every)
+        now, then = _all(services, datasets), time.monotonic()
+        yield now, _rates(before, now, then - at)
+        before, at = now, then
+
+
+def _watch(services: Services, datasets: list[Dataset], every: float) -> None:
+    """On a terminal in one place; elsewhere one table after another."""
+    out = console()
+    with ExitStack() as held:
+        live = held.enter_context(Live(console=out, auto_refresh=False)) if out.is_terminal else None
+        for now, rates in _looks(services, datasets, every):
+            table = table_of(now, rates)
+            live.update(table, refresh=True) if live else out.print(table)
 
 
 def _rates(before: list[PartStanding], now: list[PartStanding], seconds: float) -> dict[Any, float]:

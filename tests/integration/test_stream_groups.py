@@ -86,7 +86,7 @@ def test_who_has_lost_a_partition_drops_its_batch(shop: Shop) -> None:
     with running(zombie):
         assert sink.writing.wait(60)
         place = zombie.work.place(0)
-        shop.services.progress.advance(place, 0, Standing(100, {}, Counts(read=100, admitted=100, applied=100)))
+        shop.services.progress.advance(place, 0, Standing(60, {}, Counts(read=60, admitted=60, applied=60)))
         sink.go_on.set()
         shop.send(shop.messages([listing(n) for n in range(100, 130)]))
         eventually(lambda: shop.counted().read == 130)
@@ -153,6 +153,7 @@ def command(shop: Shop, *arguments: str) -> "subprocess.Popen[str]":
         "KASBAH_KAFKA__BROKERS": shop.brokers,
         "KASBAH_ELASTICSEARCH__ADDRESS": shop.search,
         "KASBAH_ACTOR": "tester",
+        "COLUMNS": "300",
     }
     program = "from governance.cli.main import main; main()"
     return subprocess.Popen(
@@ -191,6 +192,22 @@ def test_the_status_tells_of_a_consumer_that_is_dead(shop: Shop) -> None:
     assert process.returncode == 0, complained
     assert '"lag": 7' in said
     assert '"applied": 40' in said
+
+
+def test_the_status_can_be_watched_until_ctrl_c(shop: Shop) -> None:
+    shop.send(shop.messages([listing(n) for n in range(3)]))
+    shop.run()
+    process = command(shop, "stream", "status", "--watch", "--every", "0.2")
+    assert process.stdout is not None
+    shown = 0
+    while shown < 2:  # two tables, one after the other
+        line = process.stdout.readline()
+        assert line, "it has ended by itself"
+        shown += "applied 3" in line
+    process.send_signal(signal.SIGINT)
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in complained
 
 
 def test_one_read_to_the_end_says_what_became_of_it(shop: Shop) -> None:
