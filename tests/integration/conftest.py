@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from desk import NOW, Desk, installation
+from keys_setup import Keys, SetClock
 from services import make_topic
 from streaming import Premises, Shop
 
@@ -26,6 +28,14 @@ def desk(installed: Desk) -> Desk:
     """Today is 21 November 2026, unless a test says otherwise. People of earlier tests are there already."""
     installed.now = NOW
     return installed
+
+
+@pytest.fixture
+def keys(control: sa.Engine, tmp_path: Path) -> Keys:
+    """A control database with its first epoch."""
+    keys = Keys(control, tmp_path / "keys", SetClock())
+    keys.epochs.init()
+    return keys
 
 
 @pytest.fixture(scope="session")

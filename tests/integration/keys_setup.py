@@ -13,12 +13,17 @@ import sqlalchemy as sa
 
 from governance.adapters.control.database import connect
 from governance.adapters.control.epochs import PostgresEpochs
+from governance.adapters.control.rotation import open_rotation
 from governance.adapters.control.subjects import PostgresSubjects
 from governance.adapters.kms.local import LocalKeyService
 from governance.audit.records import Record
 from governance.protection.epochs import Epochs
 from governance.protection.keyservice import KeyService
+from governance.protection.rotation import Rotation
 from governance.protection.subjects import Resolved, Subjects
+
+PEOPLE = [f"p{i}@example.com" for i in range(40)]
+PHONES = [f"+1212555{i:04}" for i in range(40)]
 
 
 class SetClock:
@@ -85,3 +90,17 @@ class Keys:
 def open_keys(dsn: str, folder: str | os.PathLike[str]) -> Keys:
     """The same from a database's address, as another process has it."""
     return Keys(connect(dsn), Path(folder), SetClock())
+
+
+def rotation_of(keys: Keys, records: Records | None = None, **options: object) -> Rotation:
+    """A rotation whose waiting moves the clock."""
+    return open_rotation(
+        keys.engine,
+        keys.epochs,
+        keys.subjects,
+        records or Records(),
+        keys.clock,
+        "tests",
+        sleep=keys.clock.forward,
+        **options,  # type: ignore[arg-type]
+    )

@@ -28,13 +28,6 @@ class Seconds:
         return self.now
 
 
-@pytest.fixture
-def keys(control: sa.Engine, tmp_path: Path) -> Keys:
-    keys = Keys(control, tmp_path / "keys", SetClock())
-    keys.epochs.init()
-    return keys
-
-
 def of(keys: Keys, seconds: Seconds | None = None) -> PostgresMessageKeys:
     """The message keys as one more process has them."""
     return PostgresMessageKeys(keys.engine, keys.again().epochs, monotonic=seconds or Seconds())

@@ -20,13 +20,6 @@ from governance.errors import KeyUnavailableError
 from governance.protection.keytable import KeyTable
 
 
-@pytest.fixture
-def keys(control: sa.Engine, tmp_path: Path) -> Keys:
-    keys = Keys(control, tmp_path / "keys", SetClock())
-    keys.epochs.init()
-    return keys
-
-
 def _count(keys: Keys, table: sa.Table) -> int:
     with keys.engine.begin() as connection:
         return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
