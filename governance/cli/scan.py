@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,8 @@ from governance.flows.stored import Copy
 
 FOUND, CANNOT_TELL = 1, 3
 """Exit codes: undeclared data is stored; none was found, and of some cells nobody can tell."""
+_TOLD_SECONDS = 5.0
+"""Between two lines of the log."""
 
 
 def scan(
@@ -71,12 +74,13 @@ def _code(reports: Sequence[ScanReport]) -> int:
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[flow.Progress]:
-    """A bar a copy on a terminal, a structured log line a step elsewhere."""
+    """A bar a copy on a terminal, a structured log line now and then elsewhere."""
     if quiet or not sys.stderr.isatty():
-        log = structlog.get_logger()
+        log, told = structlog.get_logger(), {"at": time.monotonic()}
 
         def write(copy: Copy, rows: int) -> None:
-            if not quiet:
+            if not quiet and time.monotonic() - told["at"] >= _TOLD_SECONDS:
+                told["at"] = time.monotonic()
                 log.info("scanned", store=copy.store, copy=copy.name, rows=rows)
 
         yield write

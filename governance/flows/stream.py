@@ -141,18 +141,20 @@ class _Session:
     def go(self, *, once: bool) -> None:
         """Read on until told to stop, or with `once` until nothing more comes."""
         self._subscriber.subscribe(self._work.topic, self._position, self._lost)
-        patience, alone, goals = self._stream.patience(), 0, None
+        patience, alone, goals, topicless = self._stream.patience(), 0, None, False
         while not self._stop.is_set():
             try:
                 messages = self._gather()
             except TransientError as error:
                 self._watch.waits(self._work.source, str(error))
-                if once and isinstance(error, NoTopicError):
+                topicless = isinstance(error, NoTopicError)
+                if once and topicless:
                     return
                 self._stop.wait(patience.next())
                 continue
             patience.reset()
-            if self._storing is None:
+            topicless = topicless and not self._next  # of a topic that isn't there the client tells now and then
+            if self._storing is None and not topicless:
                 self._watch.waits(self._work.source, None)
             self._watch.beats(self._work.source)
             alone = 0 if self._next else alone + 1

@@ -101,7 +101,7 @@ def _flow() -> None:
         for arguments in (
             ("collect", "store.products", "--every", "1"),
             ("collect", "users.people", "--every", "1"),
-            ("stream", "store.products"),
+            ("stream", "store.products", "--source", "products"),
         ):
             flowing.enter_context(kasbah_beside(*arguments, log="-".join(arguments[:2])))
         checkpoint = str(FOLDER / "checkpoint")
@@ -132,7 +132,7 @@ def _forge(kafka: Service) -> None:
     producer.produce("products", b'{"id":"P-1","title":"not ours"}', b'["P-1"]')
     if producer.flush(30):
         raise DemoError("Kafka took no message")
-    kasbah("stream", "store.products", "--once")
+    kasbah("stream", "store.products", "--source", "products", "--once")
     kasbah("quarantine", "list")
 
 
@@ -158,7 +158,15 @@ def _show_aggregates(mongodb: Service) -> None:
     with pymongo.MongoClient(mongodb.address) as client:
         print("MongoDB, users.users_aggregates; no group of fewer than five people is shown:")
         for document in client["users"]["users_aggregates"].find().sort("_id"):
-            print(f"  {str(document)[:150]}")
+            groups = "; ".join(_group(one) for one in document["groups"][:6])
+            print(f"  {document['_id']:20} {groups}{'; …' if len(document['groups']) > 6 else ''}")
+
+
+def _group(line: Mapping[str, object]) -> str:
+    """A group and its numbers: `FR female 61`."""
+    names = [str(cell) for name, cell in line.items() if name not in ("people", "to") and not name.startswith("mean_")]
+    means = [f"mean {cell}" for name, cell in line.items() if name.startswith("mean_")]
+    return " ".join([*names, *means, f"{line['people']} people"])
 
 
 def _show(record: Mapping[str, object]) -> None:

@@ -171,6 +171,8 @@ def test_indices_of_elasticsearch(elasticsearch: Elasticsearch, of: EnforcementP
     check_that_it_goes_on_where_it_was(cells, of)
     (copy,) = cells.copies(of)
     assert copy.rows == PEOPLE
+    unsearched = cells.pieces(of, copy, frozenset(of.identity))
+    assert not any({"_id", *of.identity} & {*piece.rows.schema.names} for piece in unsearched), "it is no stray name"
     server.ask("PUT", f"/{copy.name}/_mapping", {"dynamic": True})
     server.ask("PUT", f"/{copy.name}/_doc/{SECRET}", record(3, email="kb1.short", gender=SECRET) | STRAY)
     assert undeclared(search(cells, of)) == {

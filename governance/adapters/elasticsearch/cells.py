@@ -41,6 +41,8 @@ class IndexCells:
     def pieces(self, plan: EnforcementPlan, copy: Copy, leave: frozenset[str], position: int = 0) -> Iterator[Piece]:
         """All documents from the write `position` on, as searches find them."""
         _sound(self._server.ask("POST", f"/{quote(copy.name)}/_refresh"), copy.name)
+        # The names of records are held against what they are made of, also where that isn't searched.
+        identity = [*plan.identity, *(plan.column(field).name for field in plan.key)]
         shards, last = self._numbers(copy.name)
         window = max(1, min(_WINDOW, _MOST // shards))
         while position <= last:
@@ -48,7 +50,7 @@ class IndexCells:
             body = {
                 "size": min(_MOST, window * shards),
                 "query": {"range": {"_seq_no": span}},
-                "_source": {"excludes": sorted(leave)},
+                "_source": {"excludes": sorted(leave - set(identity))},
                 "sort": ["_doc"],
                 "track_total_hits": False,
             }
