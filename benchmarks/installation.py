@@ -6,7 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ from local.service import Service
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
 NAMES = Path(__file__).parents[1] / "models/names"
+_HEAP = 1024
+"""MB for Elasticsearch. With less it turns away, now and then, what either side sends as fast as it can."""
 KASBAH = Path(sys.executable).with_name("kasbah")
 
 
@@ -46,7 +48,11 @@ class Servers:
         """PostgreSQL, Kafka and the named ones: elasticsearch, cassandra, mongodb."""
         postgres = PostgresServer(folder / "pg", {"min_wal_size": "2GB"}).start()
         kafka = Kafka(folder / "kafka")
-        kinds = {"elasticsearch": Elasticsearch, "cassandra": Cassandra, "mongodb": MongoDB}
+        kinds: dict[str, Callable[[Path], Service]] = {
+            "elasticsearch": lambda folder: Elasticsearch(folder, heap=_HEAP),
+            "cassandra": Cassandra,
+            "mongodb": MongoDB,
+        }
         others = {name: kinds[name](folder / name) for name in names}
         try:
             for service in (kafka, *others.values()):
