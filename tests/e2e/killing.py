@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from watching import Watch, moved
@@ -41,6 +42,8 @@ class Havoc:
     def __init__(self, chance: random.Random, watch: Watch, flows: dict[str, Worker]) -> None:
         self._chance, self._watch, self._flows = chance, watch, flows
         self._began = time.monotonic()
+        self._pool = ThreadPoolExecutor(1, "bringing-back")
+        self._back: Future[None] | None = None
 
     @property
     def workers(self) -> Sequence[Worker]:
@@ -48,20 +51,20 @@ class Havoc:
         return list(self._flows.values())
 
     def reign(self, count: int, services: Sequence[Service]) -> None:
-        """So many kills, each flow's worker in turn at least once; each service goes and comes back once in ten of
-        them, or once in all.
+        """So many kills, of each flow's worker as often as of the others'; each service goes and comes back once in ten
+        of them, or once in all.
         """
-        flows = [*self._flows] * (count // len(self._flows) + 1)
-        victims = flows[: len(self._flows)] + self._chance.choices([*self._flows], k=count - len(self._flows))
+        victims = ([*self._flows] * count)[:count]
         self._chance.shuffle(victims)
         visits: dict[int, list[Service]] = {}
         for service in services:
             for _ in range(max(1, count // 10)):
                 visits.setdefault(self._chance.randrange(count), []).append(service)
         for number, flow in enumerate(victims):
-            for service in visits.get(number, ()):
-                self.take_away(service, flow)
-            self.kill(flow)
+            killed = [self.take_away(service, flow) for service in visits.get(number, ())]
+            if not any(killed):
+                self.kill(flow)
+        self._all_back()
 
     def kill(self, flow: str) -> None:
         """Kill the flow's worker, mostly soon after it has moved on, sometimes while it starts; it begins again."""
@@ -76,21 +79,29 @@ class Havoc:
         worker.kill()
         worker.start()
 
-    def take_away(self, service: Service, flow: str) -> None:
-        """Kill or stop a service, perhaps a worker while it is away, and start it on the same data and port."""
+    def take_away(self, service: Service, flow: str) -> bool:
+        """Kill or stop a service, perhaps a worker while it is away (returned); it comes back on its data and port."""
+        self._all_back()
         hard, absent = self._chance.random() < 0.6, self._chance.uniform(0, _AWAY)
         also = self._chance.random() < 0.5
-        self._tell(
-            f"{service.name} {'killed' if hard else 'stopped'} for {absent:.2f} s{f', {flow} too' if also else ''}"
-        )
+        manner = f"{'killed' if hard else 'stopped'}, and {flow} too" if also else "killed" if hard else "stopped"
+        self._tell(f"{service.name} {manner}; back after {absent:.2f} s")
         (service.kill if hard else service.stop)()
-        time.sleep(absent)
+        self._back = self._pool.submit(self._bring_back, service, absent)
         if also:
             self._flows[flow].kill()
             self._flows[flow].start()
+        return also
+
+    def _bring_back(self, service: Service, absent: float) -> None:
+        time.sleep(absent)
         service.start()
-        for worker in self.workers:
-            worker.check()
+
+    def _all_back(self) -> None:
+        """Return once no service is away."""
+        if self._back is not None:
+            self._back.result()
+            self._back = None
 
     def _tell(self, what: str) -> None:
         print(f"{time.monotonic() - self._began:6.1f} s  {what}")  # noqa: T201  shown where the test fails

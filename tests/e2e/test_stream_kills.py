@@ -69,7 +69,7 @@ def test_each_listing_is_indexed_once_however_often_collector_and_consumer_are_k
         with at_work(collector, consumer):
             with load(ticks.advance, every=0.25):
                 havoc = Havoc(draws("products"), watch, {"collect": collector, "stream": consumer})
-                havoc.reign(kills(5), [kafka, elasticsearch])
+                havoc.reign(kills(4), [kafka, elasticsearch])
             there = source.feed.rows(ticks.now())
             until("all is collected", lambda: watch.counts("collect")["read"] >= there, havoc.workers, DRAINING)
             read_to_its_end(watch, "stream", kafka.address, "products", havoc.workers)
@@ -122,7 +122,7 @@ def test_each_person_is_stored_and_counted_once_however_often_collector_and_spar
         with at_work(collector, driver):
             with load(ticks.advance, every=0.25):
                 havoc = Havoc(draws("users"), watch, {"collect": collector, "spark": driver})
-                havoc.reign(kills(3), [kafka])
+                havoc.reign(kills(4), [kafka])
             there = source.feed.rows(ticks.now())
             until("all is collected", lambda: watch.counts("collect")["read"] >= there, havoc.workers, DRAINING)
             read_to_its_end(watch, "spark", kafka.address, "users", havoc.workers)
