@@ -13,6 +13,8 @@ from dataclasses import replace
 from threading import Event
 from unittest import mock
 
+import pyarrow as pa
+
 from benchmarks.load import peak_memory
 from benchmarks.ungoverned import NoFingerprints, consuming, in_clear, let_through, unsigned
 from governance.adapters.kafka.subscriber import KafkaSubscriber
@@ -44,8 +46,9 @@ def collect(services: Services, dataset: Dataset, *, governed: bool) -> dict[str
     """From the API into the topic."""
     stop = Event()
     sources = [source for source in dataset.sources if source.format == "api"]
+    plan = services.plan(dataset)
     if governed:
-        services.scanner.scan({}, services.plan(dataset).scan, {})
+        services.scanner.scan({name: pa.nulls(0, pa.string()) for name in plan.scanned}, plan.scan, {})
     with services.collect(dataset, sources, Silent(), stop, 1.0) as flow:
         if not governed:
             off = replace(flow.work, plan=in_clear(flow.work.plan), enforce=let_through, keyring=NoFingerprints())

@@ -21,6 +21,7 @@ from governance.pii.scanner import FieldScan, ScannedColumn, ScanPlan
 from governance.pii.search import Memory
 
 _Key = tuple[Any, ...]
+_HEARD_FIELDS = 1_000
 _DATE, _DATE_SCORE = "DATE_TIME", 0.6
 """Presidio's entity of dates, and the score it gives one that is written as ISO 8601."""
 
@@ -52,6 +53,7 @@ class PresidioScanner:
         self._names = names
         self._ready: dict[_Key, _Ready] = {}
         self._chosen: dict[_Key, list[EntityRecognizer]] = {}
+        self._heard: dict[_Key, tuple[bool, ...]] = {}
         self._lock = Lock()
 
     def scan(
@@ -79,12 +81,22 @@ class PresidioScanner:
 
     def _for(self, plan: ScanPlan, field: FieldScan) -> _Ready:
         chosen = self._recognisers(plan)
-        speaking = tuple(supported(r, field.context) for r in chosen)
+        speaking = self._speaking(plan, field, chosen)
         key = (plan.entities, plan.countries, plan.threshold, tuple(sorted(plan.thresholds.items())), speaking)
         with self._lock:
             if key not in self._ready:
                 self._ready[key] = _Ready.of(detector_of(chosen, speaking, plan, self._limit))
             return self._ready[key]
+
+    def _speaking(self, plan: ScanPlan, field: FieldScan, chosen: Sequence[EntityRecognizer]) -> tuple[bool, ...]:
+        """For which recognisers the field's words speak; a stream asks the same for each of its small batches."""
+        key = (plan.entities, plan.countries, field.context)
+        with self._lock:
+            if key not in self._heard:
+                if len(self._heard) >= _HEARD_FIELDS:  # columns that nobody declared may have any names
+                    self._heard.clear()
+                self._heard[key] = tuple(supported(one, field.context) for one in chosen)
+            return self._heard[key]
 
     def _recognisers(self, plan: ScanPlan) -> list[EntityRecognizer]:
         key = (plan.entities, plan.countries)
