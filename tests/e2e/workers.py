@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from local.supervise import Running
@@ -99,13 +99,11 @@ class Worker:
 @contextmanager
 def at_work(*workers: Worker) -> Iterator[None]:
     """They run; at the end, however it comes, none does."""
-    try:
+    with ExitStack() as held:
         for worker in workers:
+            held.callback(worker.close)
             worker.start()
         yield
-    finally:
-        for worker in workers:
-            worker.close()
 
 
 def until(what: str, ready: Callable[[], bool], workers: Sequence[Worker], seconds: float, every: float = 0.1) -> None:
