@@ -23,7 +23,7 @@ test: $(STAMP) ## All tests; they start the services they need
 	@$(RUN) pytest
 
 soak: $(STAMP) ## A hundred kills of collectors, consumers, Spark and servers under load
-	@KASBAH_KILLS=100 $(RUN) pytest tests/e2e/test_stream_kills.py --timeout 5400
+	@KASBAH_KILLS=100 $(RUN) pytest -s --timeout 5400 tests/e2e/test_stream_kills.py
 
 lint: $(STAMP) ## Style, types and layers
 	@$(RUN) ruff check .
