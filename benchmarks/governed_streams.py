@@ -20,7 +20,7 @@ from benchmarks.figures import Result, figure, say
 from benchmarks.installation import Servers, printed
 from local.spark import environment_for
 
-LISTINGS, PEOPLE = 100_000, 50_000
+LISTINGS, PEOPLE = 30_000, 10_000
 REPEATS = 3
 GOVERNED = 1.3
 _ROOT = Path(__file__).parents[1]

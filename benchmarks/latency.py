@@ -21,7 +21,7 @@ from governance.flows.documents import Codes, Documents, DocumentSink
 from governance.flows.governed import encode
 from governance.flows.stream import Stream
 
-WARM_UP, SECONDS = 10, 40
+WARM_UP, SECONDS = 10, 30
 _EVERY = 0.05
 
 

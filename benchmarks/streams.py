@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.figures import Result, figure, say
 from benchmarks.installation import Servers, printed
 
-DOCUMENTS = 200_000
+DOCUMENTS = 150_000
 FEW, MANY = 100_000, 1_000_000
 REPEATS = 3
 BULK_SHARE, FLAT = 0.9, 1.1

@@ -79,7 +79,8 @@ class EpochStore(Protocol):
 
     def open(self, epoch: Epoch, now: datetime, index_key: bytes | None) -> bool:
         """Store its wrapped keys and make it the open one; the one before is closing from then on. `index_key` is the
-        first index key, wrapped; kept only if there is none. False if another process has opened it meanwhile.
+        first index key, wrapped: then the epoch is the first one too, and is given up if another is open already.
+        False if another process was faster.
         """
         ...
 

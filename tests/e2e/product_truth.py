@@ -49,11 +49,14 @@ def indexed(address: str, index: str) -> dict[str, list[Document]]:
     httpx.post(f"{address}/{index}/_refresh", timeout=60).raise_for_status()
     found: dict[str, list[Document]] = {}
     after: list[Any] | None = None
+    # One view of it for all pages: a merge in between would give some documents twice.
+    view = httpx.post(f"{address}/{index}/_pit?keep_alive=2m", timeout=60).raise_for_status().json()["id"]
     while True:
-        query: Document = {"size": 5000, "sort": [{"id": "asc"}, {"_doc": "asc"}], "version": True}
+        query: Document = {"size": 5000, "sort": [{"id": "asc"}, {"_shard_doc": "asc"}], "version": True}
+        query["pit"] = {"id": view, "keep_alive": "2m"}
         if after:
             query["search_after"] = after
-        answer = httpx.post(f"{address}/{index}/_search", json=query, timeout=60).raise_for_status().json()
+        answer = httpx.post(f"{address}/_search", json=query, timeout=60).raise_for_status().json()
         hits = answer["hits"]["hits"]
         for hit in hits:
             document = hit["_source"] | {"_id": hit["_id"], "_version": hit["_version"]}

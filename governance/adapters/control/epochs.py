@@ -82,6 +82,9 @@ class PostgresEpochs:
             still = connection.scalar(sa.select(sa.func.count()).where(mine, epochs.c.state == "opening"))
             if not still:
                 return False
+            if index_key is not None and connection.scalar(sa.select(sa.func.count()).where(epochs.c.state == "open")):
+                connection.execute(sa.delete(epochs).where(mine))
+                return False
             closing = sa.update(epochs).where(epochs.c.state == "open")
             connection.execute(closing.values(state="closing", closed_at=now))
             connection.execute(sa.update(epochs).where(mine).values(state="open", opened_at=now, **keys))
