@@ -5,7 +5,8 @@ PYTHONPATH. What follows goes to the application.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import main
@@ -33,9 +34,9 @@ def deal(batches: Iterable[pa.RecordBatch], dataset: str, raw: bool) -> Iterator
 class Batches(main.Batches):
     """Its batches are dealt with by us."""
 
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)
-        self._deal = partial(deal, dataset=main.DATASET, raw=False)
+    def __init__(self, dealt: object, settle: Callable[[], None], stop: threading.Event) -> None:
+        del dealt
+        super().__init__(partial(deal, dataset=main.DATASET, raw=False), settle, stop)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def consuming(services: Services, dataset: str, flow: Flow = Flow.STREAM) -> Con
         raise ValueError(f"{dataset} has no topic to benchmark")
     plan = in_clear(services.plan(found))
     governed = services.consuming(found, topic, flow)
-    sink = open_sinks(services.settings, plan, services.clock)
+    sink = open_sinks(services.settings, plan, services.clock, counting=flow is not Flow.SPARK)
     reader = Believing(plan, *(getattr(governed.reader, name) for name in ("keys", "alive", "clock")))
     return replace(governed, plan=plan, reader=reader, sink=sink, keyring=NoKeys())
 
