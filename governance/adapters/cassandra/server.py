@@ -5,7 +5,7 @@ A server's message may quote what was sent, so only the kind of an error ever ge
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any
 
@@ -26,6 +26,7 @@ from cassandra.protocol import ErrorMessage
 from cassandra.query import PreparedStatement, SimpleStatement, dict_factory
 
 from governance.adapters.settings import CassandraSettings
+from governance.adapters.translating import translating
 from governance.errors import KasbahError, SettingsError, StoreUnavailableError
 
 Row = dict[str, Any]
@@ -155,20 +156,9 @@ class Server:
             raise
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+def translated() -> AbstractContextManager[None]:
     """Turn the driver's errors into ours, and cut the originals off."""
-    failure: KasbahError | None = None
-    try:
-        yield
-    except (DriverException, NoHostAvailable, ErrorMessage, OSError) as error:
-        failure = _meaning(error)
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            # A context manager's error always gets the one it handles as its context: it can only be taken off again.
-            failure.__context__ = None
+    return translating((DriverException, NoHostAvailable, ErrorMessage, OSError), _meaning)
 
 
 def _meaning(error: BaseException) -> KasbahError:

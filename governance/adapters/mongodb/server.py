@@ -3,8 +3,8 @@
 A server's message may quote a document, so only the kind and the number of an error get into one of ours.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
 from pymongo.errors import PyMongoError as AnyError
 
+from governance.adapters.translating import translating
 from governance.errors import KasbahError, SettingsError, StoreUnavailableError
 
 Document = dict[str, Any]
@@ -81,24 +82,13 @@ def bulk(collection: Collection[Document], operations: Sequence[Operation]) -> t
     return done, {place: code for place, code in errors.items() if code != _DUPLICATE}
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+def translated() -> AbstractContextManager[None]:
     """Turn the client's errors into ours, and cut the originals off.
 
     Raises StoreUnavailableError where it is away, busy or full; SettingsError where it doesn't let this user in;
     StoreRefusedError where repeating won't help.
     """
-    failure: KasbahError | None = None
-    try:
-        yield
-    except AnyError as error:
-        failure = _meaning(error)
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            # A context manager's error always gets the one it handles as its context: it can only be taken off again.
-            failure.__context__ = None
+    return translating((AnyError,), _meaning)
 
 
 def _meaning(error: AnyError) -> KasbahError:

@@ -6,7 +6,7 @@ being done and the SQLSTATE (PostgreSQL 18, appendix A).
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import adbc_driver_manager
@@ -16,6 +16,7 @@ from adbc_driver_postgresql import dbapi
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from governance.adapters.translating import translating
 from governance.errors import ConflictError, KasbahError, SettingsError, StoreUnavailableError
 
 Row = tuple[Any, ...]
@@ -69,22 +70,14 @@ def next_batch(batches: Iterator[pa.RecordBatch], doing: str) -> pa.RecordBatch 
     raise StoreUnavailableError(f"the warehouse ended the connection while {doing}")
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str) -> AbstractContextManager[None]:
     """Turn a driver's error into one of ours, and cut the original off, since it may quote data."""
-    failure: KasbahError | None = None
-    try:
-        yield
-    except psycopg.Error as error:
-        failure = _meaning(error.sqlstate, isinstance(error, psycopg.OperationalError | psycopg.InterfaceError), doing)
-    except adbc_driver_manager.Error as error:
-        failure = _meaning(error.sqlstate, isinstance(error, adbc_driver_manager.OperationalError), doing)
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            # A context manager's error always gets the one it handles as its context: it can only be taken off again.
-            failure.__context__ = None
+    lost = (psycopg.OperationalError, psycopg.InterfaceError, adbc_driver_manager.OperationalError)
+
+    def meaning(error: Any) -> KasbahError:
+        return _meaning(error.sqlstate, isinstance(error, lost), doing)
+
+    return translating((psycopg.Error, adbc_driver_manager.Error), meaning)
 
 
 def _meaning(sqlstate: str | None, lost: bool, doing: str) -> KasbahError:
