@@ -4,23 +4,22 @@ The same table, file, flow, stores and records on both sides, each load in a pro
 PostgreSQL waits for the disk, as it does by default.
 """
 
-import json
 import os
 import secrets
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from benchmarks.figures import Result, figure
+from benchmarks.installation import KASBAH, printed, write_settings
+from benchmarks.installation import run as run_with
 from benchmarks.load import SOURCE
 from governance.adapters.settings import load_settings
 from governance.bootstrap import Services
@@ -40,8 +39,6 @@ STEPS = ("enforce", "scan_gate", "quality_gate", "publish", "purge")
 _CONTRACTS = Path(__file__).with_name("contracts")
 _KEYS = (("customer_email", "email"), ("customer_phone", "phone"))
 
-Result = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Bench:
@@ -60,16 +57,15 @@ class Bench:
         try:
             control, warehouse = (self.server.create(database) for database in databases)
             settings = _settings(folder, control, warehouse, table)
-            _run(settings, Path(sys.executable).with_name("kasbah"), "keys", "init")
+            run_with(settings, KASBAH, "keys", "init")
             if mode != "clear":
                 meet(settings)
             self._administer(sql.SQL("CHECKPOINT"))
-            printed = _run(settings, sys.executable, "-m", "benchmarks.load", mode)
+            result: Result = printed(settings, "benchmarks.load", mode)
         finally:
             for database in databases:
                 self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
             shutil.rmtree(folder)
-        result: Result = json.loads(printed.splitlines()[-1])
         return result
 
     def _administer(self, statement: sql.SQL | sql.Composed) -> None:
@@ -88,30 +84,11 @@ def meet(settings: Path) -> None:
 
 def _settings(folder: Path, control: str, warehouse: str, table: Path) -> Path:
     """A settings file of its own, open to nobody else."""
-    file = folder / "kasbah.toml"
-    file.touch(mode=0o600)
     values = {"control": control, "warehouse": warehouse, "contracts": _CONTRACTS, "actor": "benchmark"}
     values |= {"lake": folder / "lake", "anchor": folder / "anchor.jsonl", "signing_key": folder / "signing.key"}
-    lines = [f"{name} = {json.dumps(str(value))}" for name, value in values.items()]
-    lines += ["[kms]", f"folder = {json.dumps(str(folder / 'keys'))}"]
-    lines += ["[sources]", f"{SOURCE} = {json.dumps(str(table))}"]
-    file.write_text("\n".join(lines) + "\n")
-    return file
-
-
-def _run(settings: Path, *command: str | Path) -> str:
-    """What the command prints; its warnings and progress go where ours go, unless it ends well at once."""
-    environment = {**os.environ, "KASBAH_SETTINGS": str(settings)}
-    quiet = "init" in command
-    done = subprocess.run(
-        [str(part) for part in command],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if quiet else None,
-        text=True,
-        check=True,
+    return write_settings(
+        folder / "kasbah.toml", values, {"kms": {"folder": folder / "keys"}, "sources": {SOURCE: table}}
     )
-    return done.stdout
 
 
 def run() -> list[Result]:
@@ -165,7 +142,7 @@ def _beside_clear(mode: str, loads: dict[str, list[Result]]) -> Result:
         f"by pairs {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     )
     peer = f"the same load, enforcement off: {statistics.median(clear):.1f} s"
-    return _figure(NAMES[mode], round(statistics.median(ours), 1), "s", peer, ratio, GOALS[mode])
+    return figure(NAMES[mode], round(statistics.median(ours), 1), "s", peer, ratio, GOALS[mode])
 
 
 def _memory(bench: Bench) -> Result:
@@ -176,20 +153,7 @@ def _memory(bench: Bench) -> Result:
         peaks[rows] = result["memory"]
         _say(f"{rows:,} rows", result)
     few, many = peaks[ROWS], peaks[MANY_ROWS]
-    return _figure("ingest_memory", round(many), "MiB", f"{ROWS:,} rows: {few:.0f} MiB", many / few, FLAT)
-
-
-def _figure(name: str, value: float, unit: str, peer: str, ratio: float, goal: float) -> Result:
-    met = ratio <= goal
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "peer": peer,
-        "ratio": round(ratio, 2),
-        "goal": goal,
-        "met": met,
-    }
+    return figure("ingest_memory", round(many), "MiB", f"{ROWS:,} rows: {few:.0f} MiB", many / few, FLAT)
 
 
 def _median(results: list[Result]) -> Result:

@@ -136,9 +136,12 @@ def write_settings(file: Path, values: dict[str, Any], tables: dict[str, dict[st
 
 
 def run(settings: Path, *command: str | Path) -> str:
-    """What a process prints that works with these settings. Its errors are shown, and end the benchmark."""
+    """What a process prints that works with these settings. Its errors end the benchmark, and are shown; but for those
+    of making keys, which warns of development keys each time.
+    """
     environment = {**os.environ, "KASBAH_SETTINGS": str(settings)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    shown = subprocess.DEVNULL if "init" in command else None
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=shown, text=True, check=True)
     return done.stdout
 
 

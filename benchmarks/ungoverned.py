@@ -4,6 +4,7 @@ Names and types are read as the contract says, since a store needs them, and wha
 are asked for, nothing is searched, protected, signed or verified, and every row goes on in clear.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -85,8 +86,6 @@ class NoFingerprints(NoKeys):
 
     def fingerprints(self, bodies: list[bytes]) -> list[bytes]:
         """Plain digests, as they would be without a key."""
-        import hashlib
-
         return [hashlib.blake2b(body, digest_size=32).digest() for body in bodies]
 
 
@@ -99,11 +98,12 @@ class Believing(GovernedReader):
         del leased
         version = self.plan.column(self.plan.version_field or "").name
         values = [message.value for message in messages]
-        moments = [orjson.loads(value or b"")[version].rstrip("Z") for value in values]
+        records = [orjson.loads(value or b"") for value in values]
+        moments = [record[version].rstrip("Z") for record in records]
         days = np.full(len(values), "NaT", "datetime64[D]")
         if self.plan.record_date is not None:
             name = self.plan.column(self.plan.record_date).name
-            days = np.array([orjson.loads(value or b"")[name][:10] for value in values], "datetime64[D]")
+            days = np.array([record[name][:10] for record in records], "datetime64[D]")
         versions = np.array(moments, "datetime64[us]").astype(np.int64)
         documents = Documents([message.key or b"" for message in messages], values, versions, days)
         return Judged(documents, np.arange(len(values)))
