@@ -73,14 +73,15 @@ class EpochStore(Protocol):
         """Every epoch, oldest first."""
         ...
 
-    def begin(self) -> Epoch:
-        """The epoch that is opening; a new one, with the next number, if none is."""
+    def begin(self, *, first: bool = False) -> Epoch | None:
+        """The epoch that is opening; a new one, with the next number, if none is. With `first`, None once one has
+        been opened: of several who want to make the first, the late one makes nothing.
+        """
         ...
 
     def open(self, epoch: Epoch, now: datetime, index_key: bytes | None) -> bool:
         """Store its wrapped keys and make it the open one; the one before is closing from then on. `index_key` is the
-        first index key, wrapped: then the epoch is the first one too, and is given up if another is open already.
-        False if another process was faster.
+        first index key, wrapped; kept only if there is none. False if another process has opened it meanwhile.
         """
         ...
 
@@ -112,9 +113,8 @@ class Epochs:
 
     def init(self) -> bool:
         """Make the first epoch and the index key. True if they were not there before; repeating changes nothing."""
-        if any(e.state is EpochState.OPEN for e in self._store.all()):
-            return False
-        return self.open(self.prepare(), Secret(os.urandom(KEY_BYTES)))
+        opening = self._store.begin(first=True)
+        return opening is not None and self.open(self._keyed(opening), Secret(os.urandom(KEY_BYTES)))
 
     def prepare(self) -> Epoch:
         """The next epoch with new keys, wrapped by keys of its own at the key service; not open yet.
@@ -122,6 +122,12 @@ class Epochs:
         Repeated after a crash it goes on with the epoch that was opening.
         """
         opening = self._store.begin()
+        if opening is None:
+            raise KeyUnavailableError("no epoch can be opened: run `kasbah keys status`")
+        return self._keyed(opening)
+
+    def _keyed(self, opening: Epoch) -> Epoch:
+        """With new keys, wrapped by keys of its own at the key service."""
         seal, lookup = (self._service.create(opening.id, p) for p in (Purpose.SEAL, Purpose.LOOKUP))
         return replace(
             opening,

@@ -57,10 +57,12 @@ class PostgresEpochs:
             rows = connection.execute(sa.select(epochs).order_by(epochs.c.id)).all()
         return tuple(_epoch(row) for row in rows)
 
-    def begin(self) -> Epoch:
+    def begin(self, *, first: bool = False) -> Epoch | None:
         """See `EpochStore.begin`."""
         with writing(self._engine) as connection:
             _serialise(connection)
+            if first and connection.scalar(sa.select(sa.func.count()).where(epochs.c.state == "open")):
+                return None
             opening = connection.execute(sa.select(epochs).where(epochs.c.state == "opening")).one_or_none()
             if opening is None:
                 number = (connection.scalar(sa.select(sa.func.max(epochs.c.id))) or 0) + 1
@@ -81,9 +83,6 @@ class PostgresEpochs:
             _serialise(connection)
             still = connection.scalar(sa.select(sa.func.count()).where(mine, epochs.c.state == "opening"))
             if not still:
-                return False
-            if index_key is not None and connection.scalar(sa.select(sa.func.count()).where(epochs.c.state == "open")):
-                connection.execute(sa.delete(epochs).where(mine))
                 return False
             closing = sa.update(epochs).where(epochs.c.state == "open")
             connection.execute(closing.values(state="closing", closed_at=now))
